@@ -1,0 +1,375 @@
+//! What holds for every action in the registry, checked on one or more cases of each. A new action brings its cases
+//! to `cases`.
+
+use std::collections::BTreeSet;
+
+use kexec_api::plan::{Expectation, PlanContent, Step};
+use serde_json::{Map, Value, json};
+
+use crate::action::{Planner, Target};
+use crate::facts::{Fact, Facts, Need};
+use crate::fixtures::{
+    Refusal, config_map, deployment, facts, node, owned_pod, parameters, ready_node, run, target,
+};
+use crate::metadata::TargetKind;
+use crate::registry::{Lookup, Registry};
+
+struct Case {
+    /// The action, and what is special about the case when the action has several.
+    name: &'static str,
+    action: &'static str,
+    target: Target,
+    parameters: Map<String, Value>,
+    facts: Facts,
+}
+
+impl Case {
+    fn new(name: &'static str, target: Target, given: Value, facts: Facts) -> Self {
+        let action = name.split(' ').next().unwrap_or_default();
+        Self {
+            name,
+            action,
+            target,
+            parameters: parameters(given),
+            facts,
+        }
+    }
+
+    fn plan_on(&self, planner: &Planner, live: Value) -> PlanContent {
+        let target = Target {
+            live,
+            ..self.target.clone()
+        };
+        let common = planner.check(&self.parameters).expect("parameters fit");
+        let needs = planner
+            .needs(&target, &self.parameters, &self.facts)
+            .expect("parameters fit");
+        assert_eq!(
+            self.facts.missing(needs),
+            [],
+            "the case of {} has all facts",
+            self.action
+        );
+        let draft = planner
+            .draft(&target, &self.parameters, &self.facts)
+            .expect("parameters fit")
+            .expect("plans");
+        planner.content(&target, &common, &draft)
+    }
+
+    fn plan(&self, planner: &Planner) -> PlanContent {
+        self.plan_on(planner, self.target.live.clone())
+    }
+}
+
+/// At least one case of each action; those that write all kinds of steps the action knows.
+fn cases() -> Vec<Case> {
+    let pods = || facts([(Need::pods(Some("web"), "app=shop"), Fact::List(Vec::new()))]);
+    let all_nodes = Need::List {
+        kind: TargetKind::NODE.to_kind(),
+        namespace: None,
+        selector: String::new(),
+    };
+    let nodes = facts([(
+        all_nodes,
+        Fact::List(vec![ready_node("n-1"), ready_node("n-2")]),
+    )]);
+    let settings = json!({"data": {"level": "info", "old": "1"}, "binaryData": {"seed": "AQI="}});
+    vec![
+        Case::new("cordon_node", node(&json!({})), json!({}), nodes),
+        Case::new(
+            "modify_configmap",
+            config_map(settings),
+            json!({"data": {"level": "debug", "old": null, "new": ""}, "binaryData": {"seed": null}}),
+            Facts::default(),
+        ),
+        Case::new(
+            "modify_configmap first key",
+            config_map(json!({})),
+            json!({"data": {"a": "1"}}),
+            Facts::default(),
+        ),
+        restart_as_in_the_example(),
+        Case::new(
+            "scale_deployment",
+            deployment(&json!(2)),
+            json!({"replicas": 5}),
+            pods(),
+        ),
+        Case::new(
+            "scale_deployment to zero",
+            deployment(&json!(3)),
+            json!({"replicas": 0}),
+            pods(),
+        ),
+        Case::new(
+            "uncordon_node",
+            node(&json!({"unschedulable": true})),
+            json!({}),
+            Facts::default(),
+        ),
+    ]
+}
+
+/// The parameters of the printed example (EX-04, EX-05).
+fn restart_as_in_the_example() -> Case {
+    let owner = ("apps/v1", "ReplicaSet", "shop-7d9c");
+    let (pod, other) = (owned_pod("p-1", owner, true), owned_pod("p-2", owner, true));
+    let replica_set = Need::Object {
+        kind: TargetKind::REPLICA_SET.to_kind(),
+        namespace: Some("web".into()),
+        name: "shop-7d9c".into(),
+    };
+    let live = json!({
+        "metadata": {"uid": "o-1"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "shop"}}},
+    });
+    let pods = Fact::List(vec![pod.clone(), other]);
+    let world = facts([
+        (replica_set, Fact::Object(live)),
+        (Need::pods(Some("web"), "app=shop"), pods),
+    ]);
+    let given = json!({
+        "dryRun": false,
+        "force": false,
+        "gracePeriodSeconds": 30,
+        "expectedConditions": [{"type": "Ready", "status": "True", "reason": "PodReady"}],
+        "customConfig": {"preWarmReplacement": true, "monitoringDuration": "5m"},
+    });
+    Case::new("restart_pod", target(TargetKind::POD, pod), given, world)
+}
+
+/// Runs `check` on every case, with its planner and its plan.
+fn for_each_case(check: impl Fn(&Case, &Planner, &PlanContent)) {
+    let registry = Registry::built_in();
+    for case in cases() {
+        let Lookup::Found(planner) = registry.lookup(case.action) else {
+            panic!("{} is not in the registry", case.action);
+        };
+        check(&case, planner, &case.plan(planner));
+    }
+}
+
+/// Runs steps in order on what is there.
+fn run_all(steps: &[Step], mut object: Option<Value>) -> (Result<(), Refusal>, Option<Value>) {
+    let result = steps.iter().try_for_each(|step| run(step, &mut object));
+    (result, object)
+}
+
+fn executed(case: &Case, plan: &PlanContent) -> Option<Value> {
+    let (result, after) = run_all(&plan.steps, Some(case.target.live.clone()));
+    assert_eq!(result, Ok(()), "{}", case.action);
+    after
+}
+
+#[test]
+fn every_action_has_a_case() {
+    let with_case: BTreeSet<&str> = cases().iter().map(|case| case.action).collect();
+    let registered: BTreeSet<&str> = Registry::built_in().action_types().into_iter().collect();
+    assert_eq!(with_case, registered);
+}
+
+#[test]
+fn a_plan_names_its_target_its_writes_and_its_proof() {
+    for_each_case(|case, planner, plan| {
+        assert_eq!(plan.target(), Some(&case.target.reference));
+        assert_eq!(
+            (plan.action.as_str(), plan.version.as_str()),
+            (case.action, planner.metadata().version)
+        );
+        assert!(
+            !plan.steps.is_empty() && !plan.expectations.is_empty(),
+            "{}",
+            case.action
+        );
+        assert!(plan.hash().is_ok());
+        assert_eq!(
+            *plan,
+            case.plan(planner),
+            "the same input gives the same plan"
+        );
+    });
+}
+
+#[test]
+fn a_plan_then_its_inverse_leaves_everything_as_it_was() {
+    for_each_case(|case, planner, plan| {
+        if planner.metadata().reversible {
+            let after = executed(case, plan);
+            assert_ne!(after.as_ref(), Some(&case.target.live), "{}", case.action);
+            let (result, restored) = run_all(&plan.rollback, after);
+            assert_eq!(
+                (result, restored),
+                (Ok(()), Some(case.target.live.clone())),
+                "{}",
+                case.action
+            );
+        } else {
+            assert_eq!(plan.rollback, [], "{}", case.action);
+        }
+    });
+}
+
+#[test]
+fn an_inverse_that_would_undo_a_newer_change_is_refused_and_changes_nothing() {
+    for_each_case(|case, _, plan| {
+        let after = executed(case, plan).unwrap_or_default();
+        for step in &plan.rollback {
+            let Step::Patch { changes, .. } = step else {
+                panic!("{} undoes by {}", case.action, step.verb());
+            };
+            for change in changes {
+                let newer = changed_by_someone_else(&after, &change.path);
+                let (result, left) = run_all(&plan.rollback, Some(newer.clone()));
+                assert!(
+                    matches!(result, Err(Refusal::OtherValue(_))),
+                    "{}: {result:?}",
+                    case.action
+                );
+                assert_eq!(left, Some(newer), "{}", case.action);
+            }
+        }
+    });
+}
+
+/// The object after somebody gave the field a value that is in no plan.
+fn changed_by_someone_else(object: &Value, path: &str) -> Value {
+    let mut newer = object.clone();
+    let (parent, key) = path.rsplit_once('/').expect("is a pointer");
+    let parent = newer
+        .pointer_mut(parent)
+        .and_then(Value::as_object_mut)
+        .expect("is an object");
+    let value = match path {
+        "/spec/replicas" => json!(77),
+        "/data" | "/binaryData" => json!({"newer": "AQID"}),
+        "/spec/unschedulable" if parent.contains_key(key) => Value::Null,
+        "/spec/unschedulable" => json!(true),
+        _ => json!("newer"),
+    };
+    if value.is_null() {
+        parent.remove(key);
+    } else {
+        parent.insert(key.to_owned(), value);
+    }
+    newer
+}
+
+#[test]
+fn a_plan_that_runs_twice_changes_nothing_more() {
+    for_each_case(|case, _, plan| {
+        let after = executed(case, plan);
+        let (result, again) = run_all(&plan.steps, after.clone());
+        assert!(result.is_err(), "{}", case.action);
+        assert_eq!(again, after, "{}", case.action);
+    });
+}
+
+#[test]
+fn an_object_that_took_the_targets_name_is_not_touched() {
+    for_each_case(|case, _, plan| {
+        let mut other = case.target.live.clone();
+        other["metadata"]["uid"] = "another".into();
+        let (result, left) = run_all(&plan.steps, Some(other.clone()));
+        assert_eq!(
+            (result, left),
+            (Err(Refusal::OtherObject), Some(other)),
+            "{}",
+            case.action
+        );
+    });
+}
+
+#[test]
+fn an_idempotent_action_has_no_steps_on_what_it_changed() {
+    for_each_case(|case, planner, plan| {
+        if planner.metadata().idempotent {
+            let after = executed(case, plan).expect("is still there");
+            let again = case.plan_on(planner, after);
+            assert_eq!(
+                (again.steps, again.rollback, again.permissions),
+                (vec![], vec![], vec![]),
+                "{}",
+                case.action
+            );
+            assert_eq!(again.expectations, plan.expectations, "{}", case.action);
+        }
+    });
+}
+
+#[test]
+fn fields_that_are_expected_hold_afterwards_and_not_before() {
+    for_each_case(|case, _, plan| {
+        let after = executed(case, plan).unwrap_or_default();
+        for expectation in &plan.expectations {
+            if let Expectation::Fields { fields, .. } = expectation {
+                let hold = |live: &Value| {
+                    fields
+                        .iter()
+                        .all(|field| live.pointer(&field.path) == field.value.as_ref())
+                };
+                assert!(hold(&after) && !hold(&case.target.live), "{}", case.action);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_rules_are_those_that_the_plans_need_and_no_more() {
+    for planner in Registry::built_in().planners() {
+        let metadata = planner.metadata();
+        let granted = metadata
+            .rules
+            .iter()
+            .map(|rule| format!("{} {}/{}", rule.verb, rule.group, rule.resource));
+        let plans = cases()
+            .into_iter()
+            .filter(|case| case.action == metadata.action_type);
+        let permissions = plans.flat_map(|case| case.plan(planner).permissions);
+        let needed = permissions.map(|right| {
+            let subresource = right
+                .subresource
+                .map_or_else(String::new, |name| format!("/{name}"));
+            format!(
+                "{} {}/{}{subresource}",
+                right.verb, right.group, right.resource
+            )
+        });
+        assert_eq!(
+            needed.collect::<BTreeSet<_>>(),
+            granted.collect(),
+            "{}",
+            metadata.action_type
+        );
+    }
+}
+
+#[test]
+fn rights_lie_in_the_targets_namespace_and_cluster_wide_only_for_kinds_without_one() {
+    for_each_case(|case, planner, plan| {
+        let namespaced = planner
+            .metadata()
+            .targets
+            .iter()
+            .all(|kind| kind.namespaced);
+        assert!(
+            plan.permissions
+                .iter()
+                .all(|right| right.namespace.is_some() == namespaced),
+            "{}",
+            case.action
+        );
+    });
+}
+
+#[test]
+fn plans_look_like_this() {
+    for_each_case(|case, planner, plan| {
+        let hash = plan.hash().expect("hashes");
+        let draft = planner.draft(&case.target, &case.parameters, &case.facts);
+        let draft = draft.expect("parameters fit").expect("plans");
+        let shown =
+            json!({"summary": draft.summary, "notes": draft.notes, "hash": hash, "plan": plan});
+        insta::assert_json_snapshot!(case.name.replace(' ', "_"), shown);
+    });
+}
