@@ -1,0 +1,103 @@
+//! Every call the operator makes, one file a kind of object: each has a time-out, takes part in the concurrency limit,
+//! is counted, and fails with an error that says what may be done about it. No decision is made here.
+
+mod access;
+mod attempts;
+mod error;
+mod executions;
+mod policies;
+pub mod reads;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::{Client, Config};
+use tokio::sync::Semaphore;
+
+use crate::metrics::{CallResult, Metrics};
+
+pub use attempts::Created;
+pub use error::{CallError, Class, ConnectError};
+pub use executions::Written;
+pub use policies::PolicyObject;
+
+/// Longest time one call may take (BR-PERF-001).
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Calls in flight at once; the API server gains nothing from more.
+const MAX_IN_FLIGHT: usize = 32;
+/// Longest time to open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The API server, as the operator uses it.
+#[derive(Clone)]
+pub struct Cluster {
+    calls: Client,
+    watches: Client,
+    in_flight: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    system_namespace: String,
+}
+
+impl Cluster {
+    /// Two clients of one API server: watches as the library makes them; calls without its retries, which repeat any
+    /// verb.
+    pub fn connect(
+        config: &Config,
+        system_namespace: &str,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ConnectError> {
+        let mut calls = config.clone();
+        calls.default_retry = false;
+        calls.connect_timeout = Some(CONNECT_TIMEOUT);
+        calls.write_timeout = Some(CALL_TIMEOUT);
+        let mut watches = config.clone();
+        watches.connect_timeout = Some(CONNECT_TIMEOUT);
+        Ok(Self {
+            calls: Client::try_from(calls).map_err(ConnectError::BuildClient)?,
+            watches: Client::try_from(watches).map_err(ConnectError::BuildClient)?,
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            metrics,
+            system_namespace: system_namespace.to_owned(),
+        })
+    }
+
+    /// The client for watches.
+    #[must_use]
+    pub fn watches(&self) -> Client {
+        self.watches.clone()
+    }
+
+    /// The client for events.
+    #[must_use]
+    pub fn events(&self) -> Client {
+        self.calls.clone()
+    }
+
+    /// Makes one call.
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, CallError> {
+        let Ok(_permit) = self.in_flight.acquire().await else {
+            return Err(CallError::TimeOut { what });
+        };
+        let start = Instant::now();
+        let result = match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            Err(_) => Err(CallError::TimeOut { what }),
+            Ok(Err(cause)) => Err(CallError::Call {
+                what,
+                cause: Box::new(cause),
+            }),
+            Ok(Ok(answer)) => Ok(answer),
+        };
+        let outcome = match &result {
+            Ok(_) => CallResult::Ok,
+            Err(CallError::TimeOut { .. }) => CallResult::TimedOut,
+            Err(CallError::Call { .. } | CallError::ReadAnswer { .. }) => CallResult::Failed,
+        };
+        self.metrics.call(what, outcome, start.elapsed());
+        result
+    }
+}

@@ -1,0 +1,100 @@
+//! What a reconcile starts from: the newest execution, what is remembered of it, and what the watches show.
+
+use kexec_api::execution::KubernetesExecution;
+use kexec_api::names;
+use kexec_api::phase::Phase;
+use kexec_api::plan::PlanContent;
+use kexec_api::work::{Stage, WorkOrder};
+use kexec_core::decide::FIRST_ATTEMPT;
+use kexec_core::queue::{Ticket, Turn};
+use kexec_core::view::Gathered;
+use kube::ResourceExt;
+
+use super::Context;
+use crate::memory::newer;
+
+/// One reconcile's knowledge.
+pub(super) struct State {
+    /// The execution as it is now.
+    pub(super) execution: KubernetesExecution,
+    /// What was gathered for it.
+    pub(super) gathered: Gathered,
+    /// Name of its attempt's Job.
+    pub(super) job: String,
+}
+
+impl State {
+    pub(super) fn uid(&self) -> String {
+        self.execution.uid().unwrap_or_default()
+    }
+
+    pub(super) fn phase(&self) -> Option<Phase> {
+        self.execution
+            .status
+            .as_ref()
+            .and_then(|status| status.phase)
+    }
+}
+
+/// What is remembered.
+pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State {
+    let uid = execution.uid().unwrap_or_default();
+    let remembered = context.memory.recall(&uid);
+    let mut state = State {
+        execution: newer(execution, remembered.written.as_deref()),
+        gathered: Gathered {
+            policy_problem: context.policies.problem(),
+            intended: remembered.intended,
+            stored_plan: remembered.stored_plan,
+            ..Gathered::default()
+        },
+        job: names::job_name(&uid, FIRST_ATTEMPT, Stage::Execute),
+    };
+    state.gathered.sighting.claim = remembered.claim;
+    if matches!(state.phase(), Some(Phase::Executing | Phase::Monitoring)) {
+        let ticket = Ticket::of(&state.execution);
+        context
+            .queue
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .restore(ticket);
+        state.gathered.turn = Some(Turn::Granted);
+    }
+    state
+}
+
+/// What the watches show now.
+pub(super) fn look(state: &mut State, context: &Context) {
+    let seen = context.attempts.sighting(&state.job);
+    state.gathered.sighting.job = seen.job;
+    state.gathered.sighting.pod = seen.pod;
+    state.gathered.proof = context.proofs.facts(&state.uid());
+    if state.gathered.stored_plan.is_none() && state.gathered.intended.is_none() {
+        state.gathered.stored_plan = stored_plan(state).map(Box::new);
+    }
+}
+
+/// The plan of the recorded intent: as its Job carries it, or as status keeps it; only with the hash of the intent.
+fn stored_plan(state: &State) -> Option<PlanContent> {
+    let status = state.execution.status.as_ref()?;
+    let hash = status.plan.as_ref()?.hash.as_deref()?;
+    let from_job = || {
+        let job = state.gathered.sighting.job.last()?;
+        let template = job.spec.as_ref()?.template.metadata.as_ref()?;
+        let order = template
+            .annotations
+            .as_ref()?
+            .get(names::ANNOTATION_WORK_ORDER)?;
+        serde_json::from_str::<WorkOrder>(order)
+            .ok()
+            .map(|order| order.plan)
+    };
+    let from_status = || {
+        let rollback = status.execution_details.as_ref()?.rollback_info.as_ref()?;
+        let kept = rollback.rollback_state.as_ref()?.get("plan")?;
+        serde_json::from_value::<PlanContent>(kept.clone()).ok()
+    };
+    from_job()
+        .or_else(from_status)
+        .filter(|plan| plan.hash().is_ok_and(|computed| computed.as_str() == hash))
+}

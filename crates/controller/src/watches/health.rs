@@ -1,0 +1,90 @@
+//! Whether the watches work: read once, and not failing for long (I11).
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// How long a watch may fail before the operator does not count as alive any more.
+const FAILING_FOR_TOO_LONG: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    synced: bool,
+    failing_since: Option<Instant>,
+}
+
+/// The state of every watch by name.
+#[derive(Debug)]
+pub struct WatchHealth {
+    watches: Mutex<BTreeMap<&'static str, Seen>>,
+    changed: Notify,
+}
+
+impl WatchHealth {
+    /// Watches of these names, none of them read yet.
+    #[must_use]
+    pub fn new(names: &[&'static str]) -> Self {
+        Self {
+            watches: Mutex::new(names.iter().map(|name| (*name, Seen::default())).collect()),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The watch brought something.
+    pub fn progressed(&self, name: &'static str) {
+        self.update(name, |seen| seen.failing_since = None);
+    }
+
+    /// The watch has brought everything there was.
+    pub fn synced(&self, name: &'static str) {
+        self.update(name, |seen| seen.synced = true);
+    }
+
+    /// The watch failed.
+    pub fn failed(&self, name: &'static str) {
+        self.update(name, |seen| {
+            seen.failing_since.get_or_insert_with(Instant::now);
+        });
+    }
+
+    /// Whether every watch was read once and none is failing.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches
+            .values()
+            .all(|seen| seen.synced && seen.failing_since.is_none())
+    }
+
+    /// Whether no watch has been failing for too long.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.values().all(|seen| {
+            seen.failing_since
+                .is_none_or(|since| since.elapsed() < FAILING_FOR_TOO_LONG)
+        })
+    }
+
+    fn update(&self, name: &'static str, change: impl FnOnce(&mut Seen)) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        change(watches.entry(name).or_default());
+        drop(watches);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until every watch was read once and none is failing.
+    pub async fn wait_until_ready(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_ready() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What is seen of one attempt, and where the attempt therefore stands. Only the container that writes says that the
+//! work has ended; everything that hides its end makes the attempt a lost one. What follows from that is decided
+//! elsewhere.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use kexec_api::names;
+
+/// A runner's token is refused 9 s after its pod object is gone; after this long it surely writes nothing more.
+pub const TOKEN_OUTLIVES_POD: SignedDuration = SignedDuration::from_secs(15);
+
+/// How an object is known to this process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Presence<T> {
+    /// Not seen by this process.
+    #[default]
+    Never,
+    /// There.
+    Here(T),
+    /// Seen before, and gone since; with its last state.
+    Gone {
+        /// The last state seen.
+        last: T,
+        /// When it was noticed to be gone.
+        since: Timestamp,
+    },
+}
+
+impl<T> Presence<T> {
+    /// The object in its last known state.
+    pub fn last(&self) -> Option<&T> {
+        match self {
+            Self::Never => None,
+            Self::Here(object) | Self::Gone { last: object, .. } => Some(object),
+        }
+    }
+}
+
+/// Who holds the attempt's claim, as far as it was asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Claim {
+    /// Not asked.
+    #[default]
+    Unread,
+    /// The controller's tombstone: this attempt never writes again.
+    Tombstone,
+    /// A runner's: it may have written.
+    Runner,
+}
+
+/// Everything seen of one attempt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sighting {
+    /// The Job of that name.
+    pub job: Presence<Job>,
+    /// Its pod.
+    pub pod: Presence<Pod>,
+    /// Its claim.
+    pub claim: Claim,
+}
+
+/// How the container that writes ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct End {
+    /// Exit code.
+    pub exit_code: i32,
+    /// The kubelet's reason, such as `OOMKilled`.
+    pub reason: Option<String>,
+    /// Its termination message.
+    pub message: Option<String>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Why the pod failed, such as `DeadlineExceeded` or `Evicted`.
+    pub pod_reason: Option<String>,
+    /// Whether Kubernetes itself disrupted the pod (condition `DisruptionTarget`).
+    pub disrupted: bool,
+}
+
+/// Why an attempt was lost sight of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LostCause {
+    /// The Job was deleted.
+    JobDeleted,
+    /// The pod was deleted or evicted without a last word.
+    PodDeleted,
+    /// The pod's end was reported by somebody who had not seen it.
+    EndNotSeen,
+}
+
+/// Why the container that writes has not started yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StartTrouble {
+    /// Reason, such as `ImagePullBackOff`.
+    pub reason: String,
+    /// What Kubernetes says about it.
+    pub message: String,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttemptState {
+    /// No Job of that name was ever seen by this process.
+    Absent,
+    /// A Job of that name belongs to another execution.
+    NameTaken,
+    /// The Job is there and the container that writes has not started.
+    Starting {
+        /// When the Job was created.
+        since: Timestamp,
+        /// What keeps it.
+        trouble: Option<StartTrouble>,
+    },
+    /// The container that writes runs.
+    Running,
+    /// It ended.
+    Ended(End),
+    /// The pod ended before it started: nothing was written. The end is that of the dry run, or of the pod.
+    NeverStarted(End),
+    /// Nobody can say how it ended.
+    Lost {
+        /// Why.
+        cause: LostCause,
+        /// From when on no process of the attempt can write; `None` while its pod exists.
+        quiet_from: Option<Timestamp>,
+    },
+}
+
+/// Where the attempt stands whose writing container has this name.
+#[must_use]
+pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> AttemptState {
+    let job = match &sighting.job {
+        Presence::Never if sighting.pod.last().is_none() => return AttemptState::Absent,
+        Presence::Here(job) if !belongs_to(job, execution_uid) => return AttemptState::NameTaken,
+        Presence::Never => None,
+        Presence::Here(job) | Presence::Gone { last: job, .. } => Some(job),
+    };
+    let from_pod = sighting
+        .pod
+        .last()
+        .and_then(|pod| pod_state(pod, container));
+    match (&sighting.job, &sighting.pod, from_pod) {
+        (_, _, Some(ended @ (AttemptState::Ended(_) | AttemptState::NeverStarted(_)))) => ended,
+        (_, Presence::Gone { since, .. }, _) => lost(LostCause::PodDeleted, Some(*since)),
+        (_, Presence::Here(pod), Some(AttemptState::Lost { cause, .. })) => {
+            lost(cause, failed_since(pod))
+        }
+        (Presence::Gone { .. } | Presence::Never, Presence::Here(_), _) => {
+            lost(LostCause::JobDeleted, None)
+        }
+        (Presence::Gone { since, .. }, Presence::Never, _) => {
+            lost(LostCause::JobDeleted, Some(*since))
+        }
+        (Presence::Here(_), Presence::Here(_), Some(state)) => state,
+        (_, _, _) => job.map_or(AttemptState::Absent, without_pod),
+    }
+}
+
+fn lost(cause: LostCause, gone: Option<Timestamp>) -> AttemptState {
+    AttemptState::Lost {
+        cause,
+        quiet_from: gone.map(|gone| {
+            gone.saturating_add(TOKEN_OUTLIVES_POD)
+                .unwrap_or(Timestamp::MAX)
+        }),
+    }
+}
+
+fn belongs_to(job: &Job, execution_uid: &str) -> bool {
+    let labels = job.metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(names::LABEL_EXECUTION_UID))
+        .is_some_and(|uid| uid == execution_uid)
+}
+
+/// A Job without a pod: not started, or its pod went while nobody looked.
+fn without_pod(job: &Job) -> AttemptState {
+    let conditions = job
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    let failed = conditions
+        .filter(|condition| {
+            matches!(condition.type_.as_str(), "Failed" | "FailureTarget")
+                && condition.status == "True"
+        })
+        .find_map(|condition| condition.last_transition_time.as_ref());
+    match failed {
+        Some(since) => lost(LostCause::PodDeleted, Some(since.0)),
+        None => AttemptState::Starting {
+            since: created(job),
+            trouble: None,
+        },
+    }
+}
+
+fn created(job: &Job) -> Timestamp {
+    job.metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::MIN, |time| time.0)
+}
+
+/// What the pod alone says.
+fn pod_state(pod: &Pod, container: &str) -> Option<AttemptState> {
+    let status = pod.status.as_ref()?;
+    let over = matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
+    let main = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|one| one.name == container);
+    let state = main.and_then(|main| main.state.as_ref());
+    Some(match state {
+        Some(ContainerState {
+            terminated: Some(end),
+            ..
+        }) if end.started_at.is_some() => AttemptState::Ended(ended(pod, end)),
+        Some(ContainerState {
+            terminated: Some(_),
+            ..
+        }) => lost(LostCause::EndNotSeen, None),
+        Some(ContainerState {
+            running: Some(_), ..
+        }) if over => lost(LostCause::EndNotSeen, None),
+        Some(ContainerState {
+            running: Some(_), ..
+        }) => AttemptState::Running,
+        Some(_) | None => not_started(pod, over),
+    })
+}
+
+/// A pod whose writing container waits: over before its start, or still on its way.
+fn not_started(pod: &Pod, over: bool) -> AttemptState {
+    let inits = || {
+        pod.status
+            .iter()
+            .flat_map(|status| status.init_container_statuses.iter().flatten())
+    };
+    let failed_init = inits()
+        .filter_map(terminated)
+        .find(|end| end.exit_code != 0);
+    match failed_init {
+        Some(end) => AttemptState::NeverStarted(ended(pod, end)),
+        None if over => {
+            AttemptState::NeverStarted(ended(pod, &ContainerStateTerminated::default()))
+        }
+        None => AttemptState::Starting {
+            since: pod
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(Timestamp::MIN, |time| time.0),
+            trouble: trouble(pod),
+        },
+    }
+}
+
+fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    status.state.as_ref()?.terminated.as_ref()
+}
+
+fn ended(pod: &Pod, end: &ContainerStateTerminated) -> End {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    End {
+        exit_code: end.exit_code,
+        reason: end.reason.clone(),
+        message: end
+            .message
+            .clone()
+            .or_else(|| status.and_then(|status| status.message.clone())),
+        finished_at: end.finished_at.as_ref().map(|time| time.0),
+        pod_reason: status.and_then(|status| status.reason.clone()),
+        disrupted: conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True"),
+    }
+}
+
+/// When a pod that failed without an end that anybody saw was declared so.
+fn failed_since(pod: &Pod) -> Option<Timestamp> {
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .filter(|condition| condition.type_ == "DisruptionTarget")
+        .find_map(|condition| condition.last_transition_time.as_ref())
+        .map(|time| time.0)
+}
+
+/// What keeps a container from starting: the image, or the scheduler.
+fn trouble(pod: &Pod) -> Option<StartTrouble> {
+    let status = pod.status.as_ref()?;
+    let containers = status
+        .init_container_statuses
+        .iter()
+        .chain(status.container_statuses.iter())
+        .flatten();
+    let waiting = containers
+        .filter_map(|container| container.state.as_ref()?.waiting.as_ref())
+        .find(|waiting| {
+            !matches!(
+                waiting.reason.as_deref(),
+                None | Some("PodInitializing" | "ContainerCreating")
+            )
+        });
+    if let Some(waiting) = waiting {
+        return Some(StartTrouble {
+            reason: waiting.reason.clone().unwrap_or_default(),
+            message: waiting.message.clone().unwrap_or_default(),
+        });
+    }
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    Some(StartTrouble {
+        reason: unscheduled.reason.clone().unwrap_or_default(),
+        message: unscheduled.message.clone().unwrap_or_default(),
+    })
+}

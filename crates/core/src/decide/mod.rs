@@ -1,0 +1,126 @@
+//! The phase machine: facts in, one decision out. Pure and exhaustive; every decision is plain data that the
+//! controller performs, after which it asks again.
+
+mod execute;
+mod finished;
+mod orphan;
+mod prove;
+mod start;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kexec_actions::facts::Need;
+use kexec_api::condition::Reason;
+use kexec_api::execution::KubernetesExecutionStatus;
+use kexec_api::phase::Phase;
+
+use crate::access::Question;
+use crate::planning::Planned;
+use crate::queue::Ticket;
+use crate::request::Refusal;
+use crate::status;
+use crate::view::View;
+
+pub use execute::FIRST_ATTEMPT;
+pub use orphan::decide_orphan;
+
+/// What is to be done next. After `Wait` and `Forget` the reconcile ends; after all others it decides again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Ask for the execution's turn.
+    TakeTurn(Ticket),
+    /// See whether the API server answers.
+    Probe,
+    /// Read these.
+    Read(Vec<Need>),
+    /// Ask who may do what.
+    Ask(Vec<Question>),
+    /// Write this status, under the resource version the decision was made on.
+    Record(Box<KubernetesExecutionStatus>),
+    /// Write this status as the intent to run this plan; nothing has an effect before it is written.
+    RecordIntent(Box<KubernetesExecutionStatus>, Box<Planned>),
+    /// Read the execution itself from the API server.
+    Refresh,
+    /// Create the Job.
+    CreateJob(Box<Job>),
+    /// Read what the events of the Job say.
+    ReadStartEvents,
+    /// Take the attempt's claim, so that it can never write again; or learn that a runner has it.
+    Tombstone,
+    /// Have the runner's pod stopped, with its grace period.
+    StopPod,
+    /// Delete the Job, and its pod before it.
+    DeleteJob,
+    /// Have the Job removed this many seconds after its finish.
+    ExpireJob {
+        /// Seconds, counted from the finish.
+        seconds: i32,
+    },
+    /// Read these after the attempt's end, and keep watching them.
+    Watch(Vec<Need>),
+    /// Delete the finished execution.
+    DeleteExecution,
+    /// Nothing to do until something changes or the time has come.
+    Wait {
+        /// When to decide again at the latest.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Decision {
+    /// The decision without what it holds: plans and statuses do not belong into logs (I13).
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TakeTurn(_) => "take-turn",
+            Self::Probe => "probe",
+            Self::Read(_) => "read",
+            Self::Ask(_) => "ask",
+            Self::Record(_) => "record",
+            Self::RecordIntent(..) => "record-intent",
+            Self::Refresh => "refresh",
+            Self::CreateJob(_) => "create-job",
+            Self::ReadStartEvents => "read-start-events",
+            Self::Tombstone => "tombstone",
+            Self::StopPod => "stop-pod",
+            Self::DeleteJob => "delete-job",
+            Self::ExpireJob { .. } => "expire-job",
+            Self::Watch(_) => "watch",
+            Self::DeleteExecution => "delete-execution",
+            Self::Wait { .. } => "wait",
+        }
+    }
+}
+
+/// What is to be done next about this execution.
+#[must_use]
+pub fn decide(view: &View<'_>) -> Decision {
+    if view.execution.metadata.deletion_timestamp.is_some() {
+        return Decision::Wait { until: None };
+    }
+    match view.phase() {
+        None | Some(Phase::Pending | Phase::Validating) => start::decide(view),
+        Some(Phase::Executing) => execute::decide(view),
+        Some(Phase::Monitoring) => prove::decide_monitoring(view),
+        Some(Phase::AwaitingApproval | Phase::RollingBack) => refuse(
+            view,
+            &Refusal::new(
+                Reason::NotSupported,
+                "this version has no approvals and no rollbacks",
+            ),
+        ),
+        Some(Phase::Completed | Phase::Failed | Phase::Cancelled | Phase::RolledBack) => {
+            finished::decide(view)
+        }
+    }
+}
+
+/// Ends an execution that was not started.
+fn refuse(view: &View<'_>, refusal: &Refusal) -> Decision {
+    Decision::Record(Box::new(status::refused(view, None, refusal, Vec::new())))
+}
+
+/// Waits until a moment.
+fn wait_until(until: Timestamp) -> Decision {
+    Decision::Wait { until: Some(until) }
+}

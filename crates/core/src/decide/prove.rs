@@ -1,0 +1,244 @@
+//! After the attempt: prove the outcome on the live target, for as long as the health-check time-out lets it take.
+//! Only a proof completes an execution; what the runner said merely decides how long to look.
+
+use jiff::Timestamp;
+use kexec_api::condition::{ConditionType, Reason};
+use kexec_api::work::WorkResult;
+
+use super::{Decision, wait_until};
+use crate::attempt::End;
+use crate::proof::{self, Effect, Judgement, Verdict};
+use crate::request::health_check_timeout;
+use crate::status::{self, Finish};
+use crate::view::View;
+
+/// How the attempt came to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    /// What to say when the target does not show the outcome; `None` when the runner reported all writes done.
+    unclear: Option<(Reason, String)>,
+    end: Option<End>,
+    result: Option<WorkResult>,
+}
+
+impl Ended {
+    /// The runner reported all writes done.
+    pub(super) fn written(end: &End, result: Option<WorkResult>) -> Self {
+        Self {
+            unclear: None,
+            end: Some(end.clone()),
+            result,
+        }
+    }
+
+    /// The runner ended, and what it wrote cannot be told.
+    pub(super) fn unclear(reason: Reason, message: String, end: &End) -> Self {
+        Self {
+            unclear: Some((reason, message)),
+            end: Some(end.clone()),
+            result: None,
+        }
+    }
+
+    /// Nobody saw the runner's end.
+    pub(super) fn unseen(reason: Reason, message: String) -> Self {
+        Self {
+            unclear: Some((reason, message)),
+            end: None,
+            result: None,
+        }
+    }
+
+    fn finish(&self, reason: Reason, message: &str) -> Finish {
+        let mut finish = Finish::new(reason, message).with_result(self.result.as_ref());
+        if self.unclear.is_some() {
+            finish = finish.with_unknown_effect();
+        }
+        match &self.end {
+            Some(end) => finish.with_end(end),
+            None => finish,
+        }
+    }
+}
+
+/// The first look after the end.
+pub(super) fn decide(view: &View<'_>, ended: &Ended) -> Decision {
+    let (judgement, effect) = match judge(view) {
+        Looked::Decide(decision) => return *decision,
+        Looked::NoPlan => return without_plan(view, ended),
+        Looked::Judged(judgement, effect) => (judgement, effect),
+    };
+    if let Some(decision) = conclude(view, ended, &judgement, effect) {
+        return decision;
+    }
+    Decision::Record(Box::new(status::monitoring(
+        view,
+        &ended.finish(Reason::VerifyingOutcome, ""),
+        ended.unclear.as_ref(),
+        &judgement,
+    )))
+}
+
+/// While the outcome is awaited.
+pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
+    let status = view.execution.status.as_ref();
+    let executing = status.and_then(|status| status.condition(ConditionType::Executing));
+    let unclear = executing.and_then(|condition| {
+        let reason = condition
+            .known_reason()
+            .filter(|reason| reason.failure_class().is_some())?;
+        Some((reason, condition.message.clone().unwrap_or_default()))
+    });
+    let since = executing.map_or(view.now, |condition| condition.last_transition_time.0);
+    let until = since
+        .saturating_add(health_check_timeout(&view.execution.spec))
+        .unwrap_or(Timestamp::MAX);
+    let ended = Ended {
+        unclear,
+        end: None,
+        result: None,
+    };
+    let (judgement, effect) = match judge(view) {
+        Looked::Decide(decision) => return *decision,
+        Looked::NoPlan => return without_plan(view, &ended),
+        Looked::Judged(judgement, effect) => (judgement, effect),
+    };
+    if let Some(decision) = conclude(view, &ended, &judgement, effect) {
+        return decision;
+    }
+    if view.now < until {
+        return wait_until(until);
+    }
+    let (reason, message) = ended.unclear.clone().unwrap_or_else(|| {
+        (
+            Reason::HealthCheckTimeout,
+            format!(
+                "the outcome did not show within {} s",
+                until.duration_since(since).as_secs()
+            ),
+        )
+    });
+    record(view, &ended, reason, &message, &judgement)
+}
+
+enum Looked {
+    Decide(Box<Decision>),
+    NoPlan,
+    Judged(Judgement, Effect),
+}
+
+fn judge(view: &View<'_>) -> Looked {
+    let Some(plan) = view.plan() else {
+        return Looked::NoPlan;
+    };
+    match &view.gathered.proof {
+        None => Looked::Decide(Box::new(Decision::Watch(proof::needs(plan)))),
+        Some(facts) => Looked::Judged(proof::judge(plan, facts), proof::effect(plan, facts)),
+    }
+}
+
+/// What can be said at once: proven, refuted, or surely without any effect.
+fn conclude(
+    view: &View<'_>,
+    ended: &Ended,
+    judgement: &Judgement,
+    effect: Effect,
+) -> Option<Decision> {
+    let writes = view.plan().is_some_and(|plan| !plan.steps.is_empty());
+    match (judgement.verdict, &ended.unclear) {
+        (Verdict::Proven, None) if !writes => {
+            let message = "the target was as asked for already; nothing was written";
+            Some(record(view, ended, Reason::NoChange, message, judgement))
+        }
+        (Verdict::Proven, None) => {
+            let message = "the action was executed and its outcome proven on the live target";
+            Some(record(
+                view,
+                ended,
+                Reason::ExecutionCompleted,
+                message,
+                judgement,
+            ))
+        }
+        (Verdict::Proven, Some((_, why))) if effect != Effect::None => {
+            let message = format!("the outcome was proven on the live target, though {why}");
+            Some(record(
+                view,
+                ended,
+                Reason::ExecutionCompleted,
+                &message,
+                judgement,
+            ))
+        }
+        (Verdict::Refuted, None) => Some(record(
+            view,
+            ended,
+            Reason::OutcomeRefuted,
+            &refuted(judgement),
+            judgement,
+        )),
+        (Verdict::Refuted, Some((reason, why))) => {
+            let message = format!("{why}; {}", refuted(judgement));
+            Some(record(view, ended, *reason, &message, judgement))
+        }
+        (Verdict::NotYet | Verdict::Unknown, _) if effect != Effect::None || !writes => None,
+        (Verdict::NotYet | Verdict::Unknown, None) => {
+            let message = "the runner reported its writes done, but the target is unchanged";
+            Some(record(
+                view,
+                ended,
+                Reason::OutcomeRefuted,
+                message,
+                judgement,
+            ))
+        }
+        (Verdict::NotYet | Verdict::Unknown | Verdict::Proven, Some((reason, why))) => {
+            let message = format!("{why}; the target is unchanged");
+            let finish = ended
+                .finish(*reason, &message)
+                .with_known_effect()
+                .with_judgement(judgement);
+            Some(Decision::Record(Box::new(status::finished(view, &finish))))
+        }
+    }
+}
+
+fn refuted(judgement: &Judgement) -> String {
+    let finding = judgement
+        .findings
+        .iter()
+        .find(|finding| finding.verdict == Verdict::Refuted);
+    finding.map_or_else(
+        || "the outcome cannot be reached any more".to_owned(),
+        |finding| format!("expected: {}; found: {}", finding.expected, finding.actual),
+    )
+}
+
+/// The plan itself is out of reach (its Job is gone, and status may not hold its values): the outcome stays unknown.
+fn without_plan(view: &View<'_>, ended: &Ended) -> Decision {
+    let (reason, why) = ended.unclear.clone().unwrap_or_else(|| {
+        (
+            Reason::OutcomeUnknown,
+            "the runner reported its writes done".to_owned(),
+        )
+    });
+    let message = format!(
+        "{why}; the plan is out of reach, so the outcome could not be proven: look at the target"
+    );
+    let nothing = Judgement {
+        verdict: Verdict::Unknown,
+        findings: Vec::new(),
+    };
+    record(view, ended, reason, &message, &nothing)
+}
+
+fn record(
+    view: &View<'_>,
+    ended: &Ended,
+    reason: Reason,
+    message: &str,
+    judgement: &Judgement,
+) -> Decision {
+    let finish = ended.finish(reason, message).with_judgement(judgement);
+    Decision::Record(Box::new(status::finished(view, &finish)))
+}

@@ -1,0 +1,393 @@
+//! Status once the attempt is over: what was done, what it cost, what was proven, and how it ended.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kexec_api::condition::{ConditionType, FailureClass, Reason};
+use kexec_api::execution::duration;
+use kexec_api::execution::status::{
+    AttemptResult, ExecutionDetails, ExecutionSummary, KubernetesApiCalls, KubernetesOperation,
+    OperationResult, OutcomeVerification, PerformanceMetrics, PostExecutionValidation,
+    ResourceUtilization, RetryAttempt, RollbackInfo, StepResult,
+};
+use kexec_api::execution::{KubernetesExecutionSpec, KubernetesExecutionStatus};
+use kexec_api::phase::{ActionResult, Outcome, Phase};
+use kexec_api::plan::{PlanContent, Step};
+use kexec_api::work::{RunnerMetrics, StepOutcome, StepRecord, WorkResult};
+
+use super::changes::changes;
+use super::{plan, renewed, set};
+use crate::attempt::End;
+use crate::outcome::quote;
+use crate::proof::{Finding, Judgement, Verdict};
+use crate::view::View;
+
+/// Most operations listed.
+const LISTED: usize = 50;
+
+/// How an execution, or its attempt, came to its end.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    reason: Reason,
+    message: String,
+    end: Option<End>,
+    result: Option<WorkResult>,
+    judgement: Option<Judgement>,
+    outcome: Option<Outcome>,
+}
+
+impl Finish {
+    /// An end for a reason, with one sentence.
+    #[must_use]
+    pub fn new(reason: Reason, message: &str) -> Self {
+        Self {
+            reason,
+            message: quote(message),
+            end: None,
+            result: None,
+            judgement: None,
+            outcome: None,
+        }
+    }
+
+    /// With how the container ended.
+    #[must_use]
+    pub fn with_end(mut self, end: &End) -> Self {
+        self.end = Some(end.clone());
+        self
+    }
+
+    /// With what the runner reported.
+    #[must_use]
+    pub fn with_result(mut self, result: Option<&WorkResult>) -> Self {
+        self.result = result.cloned();
+        self
+    }
+
+    /// With what was found on the live target.
+    #[must_use]
+    pub fn with_judgement(mut self, judgement: &Judgement) -> Self {
+        self.judgement = Some(judgement.clone());
+        self
+    }
+
+    /// With writes that may have been made and could not be told.
+    #[must_use]
+    pub fn with_unknown_effect(mut self) -> Self {
+        self.outcome = Some(Outcome::Unknown);
+        self
+    }
+
+    /// With nothing left unknown about the writes.
+    #[must_use]
+    pub fn with_known_effect(mut self) -> Self {
+        self.outcome = None;
+        self
+    }
+
+    fn phase(&self) -> Phase {
+        match self.reason.failure_class() {
+            None => Phase::Completed,
+            Some(FailureClass::Cancelled) => Phase::Cancelled,
+            Some(_) => Phase::Failed,
+        }
+    }
+
+    fn wrote_some(&self) -> bool {
+        let steps = self
+            .result
+            .iter()
+            .filter(|result| !result.dry_run)
+            .flat_map(|result| &result.steps);
+        steps
+            .into_iter()
+            .any(|step| step.outcome == StepOutcome::Written)
+    }
+
+    fn action_result(&self) -> ActionResult {
+        match self.reason.failure_class() {
+            None => ActionResult::Success,
+            Some(FailureClass::Cancelled) => ActionResult::Cancelled,
+            Some(FailureClass::Timeout) => ActionResult::Timeout,
+            Some(FailureClass::Action | FailureClass::Precondition) if self.wrote_some() => {
+                ActionResult::PartialSuccess
+            }
+            Some(_) => ActionResult::Failure,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (self.outcome, self.phase()) {
+            (_, Phase::Completed) => Outcome::Succeeded,
+            (Some(outcome), _) => outcome,
+            (None, Phase::Cancelled) => Outcome::Cancelled,
+            (None, _) => Outcome::Failed,
+        }
+    }
+}
+
+/// The attempt is over, and its outcome does not show yet.
+#[must_use]
+pub fn monitoring(
+    view: &View<'_>,
+    finish: &Finish,
+    unclear: Option<&(Reason, String)>,
+    judgement: &Judgement,
+) -> KubernetesExecutionStatus {
+    let mut status = renewed(view);
+    status.phase = Some(Phase::Monitoring);
+    tell_attempt(&mut status, view, finish);
+    tell_proof(&mut status, judgement);
+    let waits = (
+        Reason::VerifyingOutcome,
+        "the writes are done; the outcome is being proven on the live target",
+    );
+    let ended = unclear.map_or(waits, |(reason, message)| (*reason, message.as_str()));
+    set(&mut status, view, ConditionType::Executing, false, ended);
+    set(&mut status, view, ConditionType::Ready, false, waits);
+    set(&mut status, view, ConditionType::Completed, false, waits);
+    status
+}
+
+/// The execution is over.
+#[must_use]
+pub fn finished(view: &View<'_>, finish: &Finish) -> KubernetesExecutionStatus {
+    finished_from(renewed(view), view, finish)
+}
+
+pub(super) fn finished_from(
+    mut status: KubernetesExecutionStatus,
+    view: &View<'_>,
+    finish: &Finish,
+) -> KubernetesExecutionStatus {
+    let phase = finish.phase();
+    let is_success = phase == Phase::Completed;
+    tell_attempt(&mut status, view, finish);
+    if let Some(judgement) = &finish.judgement {
+        tell_proof(&mut status, judgement);
+    }
+    tell_rollback(&mut status, view, is_success);
+    summarize(&mut status, view, finish);
+    status.phase = Some(phase);
+    status.queue = None;
+    status.error = (!is_success).then(|| finish.message.clone());
+    status.step_result = Some(step_result(&status, view, finish));
+    let why = (finish.reason, finish.message.as_str());
+    set(&mut status, view, ConditionType::Ready, is_success, why);
+    if status.condition(ConditionType::Executing).is_some() {
+        set(&mut status, view, ConditionType::Executing, false, why);
+    }
+    set(&mut status, view, ConditionType::Completed, true, why);
+    status
+}
+
+/// The small stable object that the parent needs (BAN-05).
+fn step_result(status: &KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) -> StepResult {
+    let spec = &view.execution.spec;
+    let post = status
+        .validation_results
+        .as_ref()
+        .and_then(|results| results.post_execution_validation.as_ref());
+    StepResult {
+        step_id: spec
+            .workflow_execution_ref
+            .as_ref()
+            .map(|parent| parent.step_id.clone()),
+        outcome: Some(finish.outcome()),
+        verified: Some(post.and_then(|post| post.passed).unwrap_or(false)),
+        message: Some(finish.message.clone()),
+        rollback_available: Some(false),
+    }
+}
+
+/// What the runner did and what it cost.
+fn tell_attempt(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) {
+    if let Some(end) = &finish.end {
+        summary(status).exit_code = Some(end.exit_code);
+    }
+    if let (Some(result), Some(content)) = (&finish.result, view.plan()) {
+        let namespace = view
+            .execution
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default();
+        let content = plan::disclosed(content, namespace);
+        let details = details(status);
+        details.kubernetes_operations = result
+            .steps
+            .iter()
+            .take(LISTED)
+            .map(|step| operation(step, &content))
+            .collect();
+        let left_out = result.steps.len().saturating_sub(LISTED);
+        let left_out = u32::try_from(left_out)
+            .unwrap_or(u32::MAX)
+            .saturating_add(result.omitted_steps);
+        details.operations_omitted = (left_out > 0).then_some(left_out);
+        details.resource_changes = changes(result, &content);
+        let affected = details.resource_changes.len();
+        summary(status).resources_affected = u32::try_from(affected).ok();
+        status.performance_metrics = Some(performance(&result.metrics, &view.execution.spec));
+    }
+}
+
+fn operation(step: &StepRecord, content: &PlanContent) -> KubernetesOperation {
+    let planned = usize::try_from(step.step)
+        .ok()
+        .and_then(|index| content.steps.get(index));
+    KubernetesOperation {
+        operation: planned.map(|step| step.verb().to_uppercase()),
+        resource: planned.map(|step| step.target().to_string()),
+        result: Some(match step.outcome {
+            StepOutcome::Written => OperationResult::Success,
+            StepOutcome::Refused | StepOutcome::Unknown => OperationResult::Failure,
+            StepOutcome::Skipped => OperationResult::Skipped,
+        }),
+        timestamp: step.at.map(Time),
+        duration: step.millis.map(millis),
+        error: step.error.as_deref().map(quote),
+        api_version: planned
+            .map(Step::target)
+            .map(|target| target.api_version.clone()),
+        status_code: step.status_code.map(i32::from),
+    }
+}
+
+fn performance(metrics: &RunnerMetrics, spec: &KubernetesExecutionSpec) -> PerformanceMetrics {
+    let config = &spec.execution_config.monitoring_config.resource_monitoring;
+    let average = metrics.total_millis.checked_div(u64::from(metrics.calls));
+    let cpu = metrics
+        .cpu_millis
+        .zip(metrics.wall_millis)
+        .filter(|(_, wall)| *wall > 0);
+    PerformanceMetrics {
+        execution_time: metrics.wall_millis.map(millis),
+        kubernetes_api_calls: Some(KubernetesApiCalls {
+            total_calls: Some(metrics.calls),
+            average_response_time: average.map(millis),
+            slowest_call: (metrics.calls > 0).then(|| millis(metrics.slowest_millis)),
+            fastest_call: (metrics.calls > 0).then(|| millis(metrics.fastest_millis)),
+            failed_calls: Some(metrics.failed_calls),
+            timeout_calls: Some(metrics.timed_out_calls),
+        }),
+        resource_utilization: Some(ResourceUtilization {
+            average_cpu_usage: cpu
+                .filter(|_| config.enable_cpu_monitoring)
+                .map(|(cpu, wall)| format!("{}m", cpu.saturating_mul(1000) / wall)),
+            peak_memory_usage: metrics
+                .peak_memory_bytes
+                .filter(|_| config.enable_memory_monitoring)
+                .map(|bytes| format!("{}Ki", bytes / 1024)),
+            network_bytes_transferred: metrics
+                .network_bytes
+                .filter(|_| config.enable_network_monitoring)
+                .map(|bytes| bytes.to_string()),
+            ..ResourceUtilization::default()
+        }),
+        effectiveness_score: None,
+        performance_score: None,
+    }
+}
+
+/// What was expected and what is there (ST-24…ST-28).
+fn tell_proof(status: &mut KubernetesExecutionStatus, judgement: &Judgement) {
+    let join = |part: fn(&Finding) -> &str| {
+        let parts: Vec<&str> = judgement.findings.iter().map(part).collect();
+        Some(quote(&parts.join("; ")))
+    };
+    let passed = judgement.verdict == Verdict::Proven;
+    let verdict = match judgement.verdict {
+        Verdict::Proven => "verified",
+        Verdict::NotYet => "not yet",
+        Verdict::Unknown => "unknown",
+        Verdict::Refuted => "refuted",
+    };
+    let results = status.validation_results.get_or_insert_default();
+    results.post_execution_validation = Some(PostExecutionValidation {
+        passed: Some(passed),
+        outcome_verification: Some(OutcomeVerification {
+            expected_outcome: join(|finding| &finding.expected),
+            actual_outcome: join(|finding| &finding.actual),
+            outcome_match: Some(passed),
+            verification_details: Some(
+                [("verdict".to_owned(), verdict.into())]
+                    .into_iter()
+                    .collect(),
+            ),
+        }),
+        side_effects: None,
+        health_checks: Vec::new(),
+    });
+}
+
+/// An automatic rollback that would have been due is said not to have been performed.
+fn tell_rollback(status: &mut KubernetesExecutionStatus, view: &View<'_>, is_success: bool) {
+    let config = &view
+        .execution
+        .spec
+        .execution_config
+        .safety_config
+        .rollback_config;
+    let due = !is_success && config.enable_auto_rollback && status.execution_details.is_some();
+    if due || view.execution.spec.is_rollback_requested() {
+        let info = details(status)
+            .rollback_info
+            .get_or_insert_with(RollbackInfo::default);
+        info.rollback_reason = Some(
+            "not performed: this version rolls nothing back; rollbackState holds what undoes it"
+                .to_owned(),
+        );
+        let why = (Reason::NotPerformed, "this version rolls nothing back");
+        set(status, view, ConditionType::RolledBack, false, why);
+    }
+}
+
+fn summarize(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) {
+    let is_success = finish.phase() == Phase::Completed;
+    let completed = view.now;
+    let summary = summary(status);
+    let started = summary.start_time.get_or_insert(Time(completed)).0;
+    summary.completion_time = Some(Time(completed));
+    summary.duration = Some(between(started, completed));
+    summary.action_result = Some(finish.action_result());
+    if is_success {
+        summary.progress = Some(100);
+    }
+    if let Some(retries) = &mut status.retry_info {
+        retries.retry_history = vec![RetryAttempt {
+            attempt_number: retries.attempt_count,
+            timestamp: Some(Time(started)),
+            result: Some(match finish.action_result() {
+                ActionResult::Success => AttemptResult::Success,
+                ActionResult::Timeout => AttemptResult::Timeout,
+                ActionResult::Failure | ActionResult::PartialSuccess | ActionResult::Cancelled => {
+                    AttemptResult::Failure
+                }
+            }),
+            error: (!is_success).then(|| finish.message.clone()),
+            duration: Some(between(started, completed)),
+        }];
+    }
+}
+
+fn summary(status: &mut KubernetesExecutionStatus) -> &mut ExecutionSummary {
+    status
+        .execution_summary
+        .get_or_insert_with(ExecutionSummary::default)
+}
+
+fn details(status: &mut KubernetesExecutionStatus) -> &mut ExecutionDetails {
+    status
+        .execution_details
+        .get_or_insert_with(ExecutionDetails::default)
+}
+
+fn between(start: Timestamp, end: Timestamp) -> String {
+    duration::format(end.duration_since(start).unsigned_abs())
+}
+
+fn millis(millis: u64) -> String {
+    duration::format(Duration::from_millis(millis))
+}
