@@ -1,0 +1,18 @@
+//! A real Kubernetes control plane and a process node on this machine, for tests and for people: etcd,
+//! kube-apiserver, kube-controller-manager and kube-scheduler as child processes with their own certificates and
+//! data ([`control_plane`]), and a node that runs the pods of our runner image as processes and plays all others
+//! ([`node`]). Nothing outside its folder is touched and everything it started ends with it. Development only:
+//! nothing here is part of the operator.
+
+mod background;
+pub mod certificates;
+pub mod cli;
+pub mod control_plane;
+pub mod kubeconfig;
+pub mod node;
+pub mod operator;
+pub mod processes;
+pub mod programs;
+
+pub use control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions, Location};
+pub use node::{Fault, NodeOptions, ProcessNode};
