@@ -28,7 +28,7 @@ const IMPURE: [&str; 4] = ["tokio", "hyper", "reqwest", "kube-client"];
 
 /// Why the edges could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadEdgesError {
+pub enum ReadEdgesError {
     /// Cargo could not be started.
     #[error("failed to start cargo")]
     StartCargo(#[source] io::Error),
@@ -69,7 +69,7 @@ struct Dependency {
 }
 
 /// One sentence for each dependency of the workspace at this root that the design forbids.
-pub(crate) fn forbidden(root: &Path) -> Result<Vec<String>, ReadEdgesError> {
+pub fn forbidden(root: &Path) -> Result<Vec<String>, ReadEdgesError> {
     let metadata = cargo(root, &["metadata", "--no-deps", "--format-version", "1"])?;
     let metadata: Metadata =
         serde_json::from_str(&metadata).map_err(ReadEdgesError::ReadMetadata)?;

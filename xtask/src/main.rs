@@ -1,12 +1,10 @@
 //! The project's own chores: `cargo xtask generate [--check]`.
 
-mod edges;
-mod generate;
-
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::{edges, generate};
 
 /// Chores of this project.
 #[derive(Parser)]

@@ -7,6 +7,8 @@ use crate::work::Stage;
 
 /// Namespace the operator, its Jobs and their claims live in by default (ADR-10).
 pub const DEFAULT_SYSTEM_NAMESPACE: &str = "kubernaut-system";
+/// ServiceAccount of the controller in the system namespace.
+pub const CONTROLLER_SERVICE_ACCOUNT: &str = "kubernaut-executor";
 /// Server-side field manager of the controller's writes.
 pub const CONTROLLER_FIELD_MANAGER: &str = "kubernaut-executor";
 /// Server-side field manager of the runner's writes.
