@@ -8,6 +8,7 @@ mod background;
 pub mod certificates;
 pub mod cli;
 pub mod control_plane;
+pub mod demo;
 pub mod kubeconfig;
 pub mod node;
 pub mod operator;

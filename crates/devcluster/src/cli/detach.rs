@@ -81,8 +81,8 @@ fn foreground(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut result: Vec<String> = arguments.collect();
     let end = result.iter().position(|argument| argument == "--");
     let end = end.unwrap_or(result.len());
-    if let Some(place) = result.iter().take(end).position(|it| it == "--detach") {
-        if let Some(argument) = result.get_mut(place) {
+    for argument in result.iter_mut().take(end) {
+        if argument == "--detach" {
             "--own-session".clone_into(argument);
         }
     }

@@ -9,6 +9,7 @@ pub mod up;
 use std::{
     error::Error,
     ffi::OsString,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,7 +18,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::up::Up;
-use crate::processes::launcher;
+use crate::{demo::Demo, processes::launcher};
 
 /// Exit code of `status` when nothing runs.
 const NOT_RUNNING: u8 = 3;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long, default_value = ".devcluster")]
         dir: PathBuf,
     },
+    /// Shows one execution from its request to its proof, on a cluster of its own.
+    Demo(Demo),
     /// Becomes a program that ends when its parent does.
     #[command(hide = true)]
     RunAsChild {
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Up(up) => run_up(&up),
         Command::Down { dir } => down(&dir),
         Command::Status { dir } => status(&dir),
+        Command::Demo(demo) => demo.main(),
         Command::RunAsChild { parent, program } => match program.split_first() {
             Some((program, arguments)) => launcher::run_as_child(parent, program, arguments),
             None => ExitCode::FAILURE,
@@ -111,6 +115,7 @@ fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 

@@ -46,7 +46,11 @@ pub struct Up {
     #[arg(long)]
     pub operator: Option<PathBuf>,
     /// The operator's ServiceAccount.
-    #[arg(long, default_value = "kubernaut-system/kubernaut-executor", value_name = "NAMESPACE/NAME")]
+    #[arg(
+        long,
+        default_value = "kubernaut-system/kubernaut-executor",
+        value_name = "NAMESPACE/NAME"
+    )]
     pub operator_service_account: String,
     /// Go on in the background and return when the cluster is ready.
     #[arg(long)]
@@ -169,11 +173,16 @@ impl Up {
         }
         let operator = self.start_operator(&plane).await?;
         if let Some(operator) = &operator {
-            progress.say(&format!("operator started, log in {}", operator.log().display()));
+            progress.say(&format!(
+                "operator started, log in {}",
+                operator.log().display()
+            ));
         }
         claim
             .update(|state| {
-                let operator = operator.as_ref().map(|it| ("operator".to_owned(), it.pid()));
+                let operator = operator
+                    .as_ref()
+                    .map(|it| ("operator".to_owned(), it.pid()));
                 state.programs.extend(operator);
                 state.ready = true;
             })

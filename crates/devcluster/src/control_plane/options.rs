@@ -49,7 +49,7 @@ pub struct ControllerOptions {
     pub job_syncs: u32,
     /// Garbage collections at once.
     pub garbage_collections: u32,
-    /// How long a node may be silent before it is NotReady. A process node renews its Lease every second.
+    /// How long a node may be silent before it is `NotReady`. A process node renews its Lease every second.
     pub node_monitor_grace: Duration,
 }
 

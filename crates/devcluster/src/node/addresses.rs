@@ -1,5 +1,5 @@
 //! Addresses of pods. Those in status come from 10.244.0.0/16 and lead nowhere (a loopback address would be refused
-//! in an EndpointSlice); the process itself may listen on the 127.244.0.0/16 address with the same last two numbers.
+//! in an `EndpointSlice`); the process itself may listen on the 127.244.0.0/16 address with the same last two numbers.
 
 use std::{
     net::Ipv4Addr,

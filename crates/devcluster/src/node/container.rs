@@ -87,7 +87,7 @@ impl Runner<'_> {
     /// Runs `container` to its last end; true if that was a success.
     pub(super) async fn run(&self, container: &Container, restart: Restart) -> bool {
         let Some(program) = self.program(container) else {
-            images::report_absent(self.live, container);
+            images::report_absent(self.live, container).await;
             self.stop.wait().await;
             return false;
         };

@@ -15,7 +15,7 @@ pub(super) fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
         } else if let Some((name, after)) = reference(after) {
             match known.get(name) {
                 Some(value) => result.push_str(value),
-                None => result.push_str(&format!("$({name})")),
+                None => result.extend(["$(", name, ")"]),
             }
             after
         } else {

@@ -36,7 +36,9 @@ fn entry(pod: &Pod, path: &str) -> Option<String> {
 }
 
 fn lines(map: &std::collections::BTreeMap<String, String>) -> String {
-    map.iter()
-        .map(|(key, value)| format!("{key}={value:?}\n"))
-        .collect()
+    let lines: Vec<String> = map
+        .iter()
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect();
+    lines.join("\n")
 }

@@ -44,39 +44,33 @@ pub(super) async fn report_pull_failure(live: &LivePod, pod: &Pod) {
             .filter(|container| is_absent_image(container))
             .collect(),
     };
+    report_failed_pull(live, &stuck).await;
+}
+
+/// Reports that this node has nothing that stands for the image of `container`.
+pub(super) async fn report_absent(live: &LivePod, container: &Container) {
+    if is_absent_image(container) {
+        return report_failed_pull(live, &[container]).await;
+    }
+    let image = container.image.as_deref().unwrap_or_default();
+    let message =
+        format!("the process node has no program for image \"{image}\" in a pod that runs one");
+    live.change(|record| wait(record, container, "CreateContainerError", message));
+}
+
+async fn report_failed_pull(live: &LivePod, stuck: &[&Container]) {
     let mark = |reason: &str, text: &str| {
         live.change(|record| {
-            for container in &stuck {
+            for container in stuck {
                 let image = container.image.as_deref().unwrap_or_default();
-                wait(
-                    record,
-                    container,
-                    reason,
-                    format!("{text} \"{image}\": not found"),
-                );
+                let message = format!("{text} \"{image}\": not found");
+                wait(record, container, reason, message);
             }
         });
     };
     mark("ErrImagePull", "failed to pull image");
     sleep(BACK_OFF).await;
     mark("ImagePullBackOff", "Back-off pulling image");
-}
-
-/// Reports that this node has nothing that stands for the image of `container`.
-pub(super) fn report_absent(live: &LivePod, container: &Container) {
-    let image = container.image.as_deref().unwrap_or_default();
-    let (reason, message) = if is_absent_image(container) {
-        (
-            "ErrImagePull",
-            format!("failed to pull image \"{image}\": not found"),
-        )
-    } else {
-        (
-            "CreateContainerError",
-            format!("the process node has no program for image \"{image}\" in a pod that runs one"),
-        )
-    };
-    live.change(|record| wait(record, container, reason, message));
 }
 
 fn wait(record: &mut PodRecord, container: &Container, reason: &str, message: String) {

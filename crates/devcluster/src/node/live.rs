@@ -11,11 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::watch,
-    task::AbortHandle,
-    time::sleep,
-};
+use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 use super::{host::Host, record::PodRecord};
 

@@ -33,6 +33,7 @@ pub use played::BEHAVIOR;
 use self::host::{Cluster, Host};
 use crate::{
     background::{self, StartRuntimeError},
+    certificates::Authority,
     control_plane::{AccessError, ControlPlane, MASTERS},
 };
 
@@ -140,12 +141,10 @@ impl ProcessNode {
             ca_pem: plane.ca_pem().to_owned(),
             version: String::new(),
         };
-        let listener = logs::Listener::bind(&plane.authority(), &options.name)
-            .await
-            .map_err(NodeError::ServeLogs)?;
-        // On the node's own threads: clients and tasks must not depend on the caller's runtime.
+        let authority = plane.authority();
+        // On the node's own threads: clients, sockets and tasks must not depend on the caller's runtime.
         runtime
-            .spawn(Self::launch(options, config, cluster, folder, listener))
+            .spawn(Self::launch(options, config, cluster, folder, authority))
             .await
             .map_err(|_| NodeError::Task)?
     }
@@ -155,8 +154,11 @@ impl ProcessNode {
         config: kube::Config,
         mut cluster: Cluster,
         folder: PathBuf,
-        listener: logs::Listener,
+        authority: Arc<Authority>,
     ) -> Result<Self, NodeError> {
+        let listener = logs::Listener::bind(&authority, &options.name)
+            .await
+            .map_err(NodeError::ServeLogs)?;
         let pods = folder.join("pods");
         std::fs::create_dir_all(&pods)
             .map_err(|source| NodeError::Folder { path: pods, source })?;
@@ -214,7 +216,7 @@ impl ProcessNode {
         self.end().await;
     }
 
-    /// Ends the node's tasks and processes and waits for their end. The Node stays until it is deleted or NotReady.
+    /// Ends the node's tasks and processes and waits for their end. The Node stays until it is deleted.
     pub async fn stop(self) {
         self.end().await;
     }

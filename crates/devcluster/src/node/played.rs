@@ -21,7 +21,7 @@ pub const BEHAVIOR: &str = "devcluster.kubernaut.io/behavior";
 
 /// Between the restarts of a crashing container: the first wait, which doubles, and the longest.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// How a pod behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ async fn play(
             });
         }
     }
-    future::pending().await
+    future::pending::<()>().await;
 }
 
 async fn crash(live: &LivePod) {

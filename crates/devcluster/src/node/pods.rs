@@ -76,7 +76,9 @@ impl Workers {
             Event::InitDone => {
                 let gone = self.known.keys().filter(|uid| !self.listed.contains(*uid));
                 let gone: Vec<String> = gone.cloned().collect();
-                gone.iter().for_each(|uid| self.lose(uid));
+                for uid in gone {
+                    self.lose(&uid);
+                }
             }
         }
     }
@@ -117,7 +119,7 @@ async fn work(host: Arc<Host>, sight: Sight) {
     let pod = sight.pod();
     let live = LivePod::take(&host, &pod);
     host.add_pod(&live);
-    let life = async {
+    let worker = async {
         if images::is_process(&host, &pod) {
             lifecycle::run(&host, &live, sight.clone()).await;
         } else {
@@ -125,7 +127,7 @@ async fn work(host: Arc<Host>, sight: Sight) {
         }
     };
     tokio::select! {
-        () = life => {}
+        () = worker => {}
         () = compare(&live, sight.clone()) => {}
     }
     host.remove_pod(&live);

@@ -156,9 +156,8 @@ impl PodRecord {
 
     fn phase(&self) -> &'static str {
         match (self.finished, self.verdict.is_some()) {
-            (true, true) => "Failed",
             (true, false) if self.all_succeeded() => "Succeeded",
-            (true, false) => "Failed",
+            (true, _) => "Failed",
             (false, _) if self.main.iter().any(ContainerRecord::has_started) => "Running",
             (false, _) => "Pending",
         }

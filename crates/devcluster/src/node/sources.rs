@@ -1,4 +1,4 @@
-//! The Secrets and ConfigMaps that a pod refers to, read before its containers start. What is put where is decided by
+//! The Secrets and `ConfigMap`s that a pod refers to, read before its containers start. What is put where is decided by
 //! [`super::environment`] and [`super::volumes`].
 
 use std::collections::{BTreeMap, BTreeSet};

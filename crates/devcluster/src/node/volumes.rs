@@ -46,7 +46,7 @@ pub(super) enum VolumeError {
 pub(super) struct Volumes {
     folder: PathBuf,
     tokens: Vec<(String, PathBuf)>,
-    _kept: Vec<KeptToken>,
+    kept: Vec<KeptToken>,
 }
 
 struct Maker<'a> {
@@ -75,7 +75,7 @@ pub(super) async fn make(
     let mut volumes = Volumes {
         folder: host.pod_folder(&key.uid),
         tokens: Vec::new(),
-        _kept: Vec::new(),
+        kept: Vec::new(),
     };
     let spec = pod.spec.as_ref();
     for volume in spec
@@ -135,7 +135,7 @@ impl Maker<'_> {
         if let Some(token) = &source.service_account_token {
             let path = inside(&folder, &token.path)?;
             let kept = self.token(token, path.clone()).await?;
-            made._kept.push(kept);
+            made.kept.push(kept);
             made.tokens.push((volume.to_owned(), path));
         }
         Ok(())

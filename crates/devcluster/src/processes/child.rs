@@ -5,9 +5,7 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use rustix::{
     io::Errno,
-    process::{
-        Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
-    },
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid},
 };
 use tokio::{
     sync::{mpsc, watch},

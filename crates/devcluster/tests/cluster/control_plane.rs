@@ -21,10 +21,16 @@ use crate::harness::{Space, cluster, create};
 #[tokio::test]
 async fn a_user_without_rights_is_refused_and_one_with_them_is_not() {
     let plane = &cluster().await.plane;
-    let nobody = plane.config_for_user("alice", &["developers"]).await.unwrap();
+    let nobody = plane
+        .config_for_user("alice", &["developers"])
+        .await
+        .unwrap();
     let pods = Api::<Pod>::default_namespaced(Client::try_from(nobody).unwrap());
     let refused = pods.list(&ListParams::default()).await.unwrap_err();
-    assert!(matches!(&refused, kube::Error::Api(status) if status.code == 403), "{refused}");
+    assert!(
+        matches!(&refused, kube::Error::Api(status) if status.code == 403),
+        "{refused}"
+    );
     let admin = plane.client().unwrap();
     let pods = Api::<Pod>::default_namespaced(admin);
     pods.list(&ListParams::default()).await.unwrap();
@@ -42,7 +48,10 @@ async fn a_user_certificate_carries_both_its_groups() {
     let user = review.status.unwrap().user_info.unwrap();
     assert_eq!(user.username.as_deref(), Some("bob"));
     let groups = user.groups.unwrap();
-    assert!(groups.contains(&"one".to_owned()) && groups.contains(&"two".to_owned()), "{groups:?}");
+    assert!(
+        groups.contains(&"one".to_owned()) && groups.contains(&"two".to_owned()),
+        "{groups:?}"
+    );
 }
 
 #[tokio::test]
@@ -51,7 +60,9 @@ async fn the_audit_log_has_a_write_with_its_body_as_soon_as_its_answer_is_seen()
     let map = json!({"metadata": {"name": "seen"}, "data": {"key": "value"}});
     create(&space.api::<ConfigMap>(), map).await;
     let log = fs::read_to_string(cluster().await.plane.audit_log()).unwrap();
-    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut writes = events.filter(|event| {
         event["verb"] == "create"
             && event["objectRef"]["resource"] == "configmaps"

@@ -39,7 +39,10 @@ async fn a_container_can_run_out_of_memory() {
     space.run("job", "while :; do sleep 0.05; done").await;
     let pod = space.ended_pod_of("job").await;
     let end = terminated(&pod, "execute");
-    assert_eq!((end.exit_code, end.reason.as_deref()), (137, Some("OOMKilled")));
+    assert_eq!(
+        (end.exit_code, end.reason.as_deref()),
+        (137, Some("OOMKilled"))
+    );
 }
 
 #[tokio::test]
@@ -51,9 +54,14 @@ async fn a_pod_that_never_starts_can_be_deleted() {
     let pod = space
         .pod_of("job", "a pod on the node", |status| status.pod_ip.is_some())
         .await;
-    assert_eq!(pod.status.as_ref().unwrap().phase.as_deref(), Some("Pending"));
+    assert_eq!(
+        pod.status.as_ref().unwrap().phase.as_deref(),
+        Some("Pending")
+    );
     let pods: Api<Pod> = space.api();
-    pods.delete(&pod.name_any(), &DeleteParams::default()).await.unwrap();
+    pods.delete(&pod.name_any(), &DeleteParams::default())
+        .await
+        .unwrap();
     until("the pod to be gone", || async {
         pods.get_opt(&pod.name_any()).await.unwrap().is_none()
     })
@@ -66,15 +74,20 @@ async fn a_process_can_outlive_the_force_deletion_of_its_pod() {
     for (name, survives) in [("fault-survives", true), ("fault-dies", false)] {
         let space = Space::new(name).await;
         let faults = shared.node.faults();
-        let _fault = survives.then(|| faults.for_pods_of(in_namespace(name), Fault::SurviveForceDelete));
+        let _fault =
+            survives.then(|| faults.for_pods_of(in_namespace(name), Fault::SurviveForceDelete));
         let go_on = shared.plane.folder().join(name);
         let script = format!(
-            "echo $$ > {0}; echo working; while [ -e {0} ]; do sleep 0.05; done",
+            "echo $$$$ > {0}; echo working; while [ -e {0} ]; do sleep 0.05; done",
             go_on.display()
         );
         space.run("job", &script).await;
         let pod = space.working_pod_of("job").await;
-        let pid: u32 = std::fs::read_to_string(&go_on).unwrap().trim().parse().unwrap();
+        let pid: u32 = std::fs::read_to_string(&go_on)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         let pods: Api<Pod> = space.api();
         let force = DeleteParams::default().grace_period(0);
         pods.delete(&pod.name_any(), &force).await.unwrap();
@@ -101,15 +114,38 @@ async fn a_node_that_is_cut_off_is_lost_and_comes_back() {
     let nodes = Api::<Node>::all(plane.client().unwrap());
     let ready = |status: &'static str| {
         move |node: &Node| {
-            let conditions = node.status.iter().flat_map(|it| it.conditions.iter().flatten());
-            conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == status)
+            let conditions = node
+                .status
+                .iter()
+                .flat_map(|it| it.conditions.iter().flatten());
+            conditions
+                .into_iter()
+                .any(|it| it.type_ == "Ready" && it.status == status)
         }
     };
-    wait_for(&nodes, "metadata.name=lonely", "a ready node", ready("True")).await;
+    wait_for(
+        &nodes,
+        "metadata.name=lonely",
+        "a ready node",
+        ready("True"),
+    )
+    .await;
     node.partition();
-    wait_for(&nodes, "metadata.name=lonely", "a lost node", ready("Unknown")).await;
+    wait_for(
+        &nodes,
+        "metadata.name=lonely",
+        "a lost node",
+        ready("Unknown"),
+    )
+    .await;
     node.resume();
-    wait_for(&nodes, "metadata.name=lonely", "the node's return", ready("True")).await;
+    wait_for(
+        &nodes,
+        "metadata.name=lonely",
+        "the node's return",
+        ready("True"),
+    )
+    .await;
     node.stop().await;
     plane.stop().await;
 }

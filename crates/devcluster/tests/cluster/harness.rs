@@ -79,7 +79,13 @@ impl Space {
             name: name.to_owned(),
         };
         let accounts: Api<ServiceAccount> = space.api();
-        wait_for(&accounts, "metadata.name=default", "the default ServiceAccount", |_| true).await;
+        wait_for(
+            &accounts,
+            "metadata.name=default",
+            "the default ServiceAccount",
+            |_| true,
+        )
+        .await;
         space
     }
 
@@ -93,14 +99,16 @@ impl Space {
 
     /// Makes a Job whose container `execute` runs `script`.
     pub(crate) async fn run(&self, name: &str, script: &str) -> Job {
-        let container = json!({"name": "execute", "image": "kubernaut-runner:dev", "args": [script]});
+        let container =
+            json!({"name": "execute", "image": "kubernaut-runner:dev", "args": [script]});
         self.run_pod(name, json!({"containers": [container]})).await
     }
 
     /// Makes a Job with this pod.
     pub(crate) async fn run_pod(&self, name: &str, mut pod: Value) -> Job {
         pod["restartPolicy"] = json!("Never");
-        let template = json!({"metadata": {"annotations": {"plan": "{\"a\":\"$(HOME)\"}"}}, "spec": pod});
+        let template =
+            json!({"metadata": {"annotations": {"plan": "{\"a\":\"$(HOME)\"}"}}, "spec": pod});
         let job = json!({
             "metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template},
         });
@@ -114,7 +122,8 @@ impl Space {
         what: &str,
         condition: impl Fn(&PodStatus) -> bool,
     ) -> Pod {
-        let config = watcher::Config::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+        let config =
+            watcher::Config::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
         wait(&self.api::<Pod>(), config, what, |pod: &Pod| {
             pod.status.as_ref().is_some_and(&condition)
         })
@@ -146,12 +155,12 @@ impl Space {
 }
 
 pub(crate) fn is_running(status: &PodStatus) -> bool {
-    let mut states = status
+    let mut found = status
         .container_statuses
         .iter()
         .flatten()
         .filter_map(|container| container.state.as_ref());
-    states.any(|state| state.running.is_some())
+    found.any(|state| state.running.is_some())
 }
 
 pub(crate) async fn create<K>(api: &Api<K>, object: Value) -> K
@@ -172,7 +181,13 @@ pub(crate) async fn wait_for<K>(
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    wait(api, watcher::Config::default().fields(fields), what, condition).await
+    wait(
+        api,
+        watcher::Config::default().fields(fields),
+        what,
+        condition,
+    )
+    .await
 }
 
 async fn wait<K>(
@@ -184,7 +199,11 @@ async fn wait<K>(
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let mut objects = Box::pin(watcher(api.clone(), config).default_backoff().applied_objects());
+    let mut objects = Box::pin(
+        watcher(api.clone(), config)
+            .default_backoff()
+            .applied_objects(),
+    );
     let mut last = None;
     let found = tokio::time::timeout(DEADLINE, async {
         while let Some(object) = objects.next().await {

@@ -31,7 +31,10 @@ fn text(output: &Output) -> String {
 fn folder() -> tempfile::TempDir {
     let parent = programs::home().unwrap().join("tmp");
     std::fs::create_dir_all(&parent).unwrap();
-    tempfile::Builder::new().prefix("up-").tempdir_in(parent).unwrap()
+    tempfile::Builder::new()
+        .prefix("up-")
+        .tempdir_in(parent)
+        .unwrap()
 }
 
 async fn ready(folder: &Path) -> State {
@@ -45,10 +48,25 @@ async fn ready(folder: &Path) -> State {
 #[tokio::test]
 async fn nothing_outlives_a_parent_that_is_killed() {
     let folder = folder();
-    let mut parent = devcluster(folder.path(), "up").stdout(Stdio::null()).spawn().unwrap();
+    let mut parent = devcluster(folder.path(), "up")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let state = ready(folder.path()).await;
-    let names: Vec<&str> = state.programs.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]);
+    let names: Vec<&str> = state
+        .programs
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "etcd",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler"
+        ]
+    );
     assert!(state.programs.iter().all(|(_, pid)| lives(*pid)));
     kill_process(Pid::from_child(&parent), Signal::KILL).unwrap();
     parent.wait().unwrap();
@@ -68,7 +86,9 @@ async fn a_cluster_in_the_background_comes_up_once_and_goes_down_whole() {
         async move {
             let mut devcluster = devcluster(&at, command);
             devcluster.args(more);
-            tokio::task::spawn_blocking(move || devcluster.output().unwrap()).await.unwrap()
+            tokio::task::spawn_blocking(move || devcluster.output().unwrap())
+                .await
+                .unwrap()
         }
     };
     let up = run("up", &["--detach"]).await;

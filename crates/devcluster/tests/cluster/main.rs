@@ -5,5 +5,6 @@ mod control_plane;
 mod faults;
 mod harness;
 mod lifetime;
+mod operator;
 mod played;
 mod processes;

@@ -37,11 +37,21 @@ async fn a_deployment_becomes_available_and_its_service_gets_endpoints() {
     let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
     create(&space.api::<k8s_openapi::api::core::v1::Service>(), service).await;
     create(&space.api::<Deployment>(), deployment("ready")).await;
-    wait_for(&space.api(), "metadata.name=web", "an available Deployment", available).await;
+    wait_for(
+        &space.api(),
+        "metadata.name=web",
+        "an available Deployment",
+        available,
+    )
+    .await;
     let slices: Api<EndpointSlice> = space.api();
     until("two endpoints", || async {
         let slices = slices.list(&ListParams::default()).await.unwrap();
-        slices.iter().map(|slice| slice.endpoints.len()).sum::<usize>() == 2
+        slices
+            .iter()
+            .map(|slice| slice.endpoints.len())
+            .sum::<usize>()
+            == 2
     })
     .await;
 }
@@ -50,16 +60,29 @@ async fn a_deployment_becomes_available_and_its_service_gets_endpoints() {
 async fn a_slow_pod_is_ready_after_its_time() {
     let space = Space::new("played-slow").await;
     create(&space.api::<Deployment>(), deployment("slow=0.5")).await;
-    wait_for(&space.api(), "metadata.name=web", "an available Deployment", available).await;
+    wait_for(
+        &space.api(),
+        "metadata.name=web",
+        "an available Deployment",
+        available,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_never_ready_pod_runs_and_is_not_ready() {
     let space = Space::new("played-never").await;
     create(&space.api::<Pod>(), pod("never-ready", "web:1")).await;
-    let pod = wait_for(&space.api::<Pod>(), "metadata.name=pod", "a running pod", |pod| {
-        pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"))
-    })
+    let pod = wait_for(
+        &space.api::<Pod>(),
+        "metadata.name=pod",
+        "a running pod",
+        |pod| {
+            pod.status
+                .as_ref()
+                .is_some_and(|status| status.phase.as_deref() == Some("Running"))
+        },
+    )
     .await;
     let containers = pod.status.unwrap().container_statuses.unwrap();
     assert!(!containers[0].ready);
@@ -69,11 +92,21 @@ async fn a_never_ready_pod_runs_and_is_not_ready() {
 async fn a_crashing_pod_backs_off_and_counts_its_restarts() {
     let space = Space::new("played-crash").await;
     create(&space.api::<Pod>(), pod("crash-loop", "web:1")).await;
-    wait_for(&space.api::<Pod>(), "metadata.name=pod", "two restarts", |pod| {
-        let status = pod.status.clone().unwrap_or_default();
-        let restarts = status.container_statuses.iter().flatten().map(|it| it.restart_count);
-        restarts.sum::<i32>() >= 2 && waiting(&status, "c").as_deref() == Some("CrashLoopBackOff")
-    })
+    wait_for(
+        &space.api::<Pod>(),
+        "metadata.name=pod",
+        "two restarts",
+        |pod| {
+            let status = pod.status.clone().unwrap_or_default();
+            let restarts = status
+                .container_statuses
+                .iter()
+                .flatten()
+                .map(|it| it.restart_count);
+            restarts.sum::<i32>() >= 2
+                && waiting(&status, "c").as_deref() == Some("CrashLoopBackOff")
+        },
+    )
     .await;
 }
 
@@ -81,11 +114,16 @@ async fn a_crashing_pod_backs_off_and_counts_its_restarts() {
 async fn an_image_that_no_registry_has_keeps_its_pod_pending() {
     let space = Space::new("played-image").await;
     create(&space.api::<Pod>(), pod("ready", "web:missing")).await;
-    wait_for(&space.api::<Pod>(), "metadata.name=pod", "ImagePullBackOff", |pod| {
-        let status = pod.status.clone().unwrap_or_default();
-        status.phase.as_deref() == Some("Pending")
-            && waiting(&status, "c").as_deref() == Some("ImagePullBackOff")
-    })
+    wait_for(
+        &space.api::<Pod>(),
+        "metadata.name=pod",
+        "ImagePullBackOff",
+        |pod| {
+            let status = pod.status.clone().unwrap_or_default();
+            status.phase.as_deref() == Some("Pending")
+                && waiting(&status, "c").as_deref() == Some("ImagePullBackOff")
+        },
+    )
     .await;
 }
 
@@ -95,9 +133,16 @@ async fn a_pod_that_ends_by_itself_says_how() {
     let mut failing = pod("fails=0", "job:1");
     failing["spec"]["restartPolicy"] = json!("Never");
     create(&space.api::<Pod>(), failing).await;
-    wait_for(&space.api::<Pod>(), "metadata.name=pod", "a failed pod", |pod| {
-        pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Failed"))
-    })
+    wait_for(
+        &space.api::<Pod>(),
+        "metadata.name=pod",
+        "a failed pod",
+        |pod| {
+            pod.status
+                .as_ref()
+                .is_some_and(|status| status.phase.as_deref() == Some("Failed"))
+        },
+    )
     .await;
 }
 
@@ -115,6 +160,9 @@ async fn a_deleted_pod_and_one_that_goes_by_itself_are_gone() {
         if behavior.starts_with("slow") {
             pods.delete("pod", &DeleteParams::default()).await.unwrap();
         }
-        until("no pod", || async { pods.get_opt("pod").await.unwrap().is_none() }).await;
+        until("no pod", || async {
+            pods.get_opt("pod").await.unwrap().is_none()
+        })
+        .await;
     }
 }

@@ -6,15 +6,14 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, EvictParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
 use crate::harness::{Space, cluster, create, terminated, until, wait_for, waiting};
 
 /// Runs until SIGTERM, then says so and exits with 7.
-const UNTIL_TERM: &str =
-    "trap 'printf ended > $KEXEC_TERMINATION_LOG; exit 7' TERM; echo working; while :; do sleep 0.05; done";
+const UNTIL_TERM: &str = "trap 'printf ended > $KEXEC_TERMINATION_LOG; exit 7' TERM; echo working; while :; do sleep 0.05; done";
 
 /// Runs on whatever it is asked, as long as it is not killed.
 const DEAF: &str = "trap '' TERM; echo working; while :; do sleep 0.05; done";
@@ -26,7 +25,9 @@ fn container(name: &str, script: &str) -> Value {
 #[tokio::test]
 async fn a_job_completes_with_message_and_exit_code() {
     let space = Space::new("job-completes").await;
-    space.run("job", "printf done > $KEXEC_TERMINATION_LOG").await;
+    space
+        .run("job", "printf done > $KEXEC_TERMINATION_LOG")
+        .await;
     let pod = space.ended_pod_of("job").await;
     let end = terminated(&pod, "execute");
     assert_eq!(end.exit_code, 0);
@@ -34,10 +35,20 @@ async fn a_job_completes_with_message_and_exit_code() {
     assert_eq!(end.message.as_deref(), Some("done"));
     assert!(end.started_at.is_some() && end.finished_at.is_some());
     assert!(pod.status.unwrap().pod_ip.unwrap().starts_with("10.244."));
-    wait_for(&space.api::<Job>(), "metadata.name=job", "a complete Job", |job| {
-        let conditions = job.status.iter().flat_map(|it| it.conditions.iter().flatten());
-        conditions.into_iter().any(|it| it.type_ == "Complete" && it.status == "True")
-    })
+    wait_for(
+        &space.api::<Job>(),
+        "metadata.name=job",
+        "a complete Job",
+        |job| {
+            let conditions = job
+                .status
+                .iter()
+                .flat_map(|it| it.conditions.iter().flatten());
+            conditions
+                .into_iter()
+                .any(|it| it.type_ == "Complete" && it.status == "True")
+        },
+    )
     .await;
 }
 
@@ -55,7 +66,8 @@ async fn an_exit_code_is_reported_and_fails_the_pod() {
 async fn a_program_that_cannot_be_started_is_said() {
     let space = Space::new("job-broken").await;
     let mut broken = container("execute", "");
-    broken["env"] = json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "k"}}}]);
+    broken["env"] =
+        json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "k"}}}]);
     space.run_pod("job", json!({"containers": [broken]})).await;
     let pod = space.ended_pod_of("job").await;
     let end = terminated(&pod, "execute");
@@ -71,17 +83,31 @@ async fn an_initial_container_that_fails_stops_the_main_one() {
     });
     space.run_pod("job", pod).await;
     let pod = space.ended_pod_of("job").await;
-    assert_eq!(terminated(&pod, "dry-run").message.as_deref(), Some("refused"));
+    assert_eq!(
+        terminated(&pod, "dry-run").message.as_deref(),
+        Some("refused")
+    );
     let status = pod.status.unwrap();
     assert_eq!(status.phase.as_deref(), Some("Failed"));
-    assert_eq!(waiting(&status, "execute").as_deref(), Some("PodInitializing"));
+    assert_eq!(
+        waiting(&status, "execute").as_deref(),
+        Some("PodInitializing")
+    );
 }
 
 #[tokio::test]
 async fn a_container_gets_literals_fields_secrets_and_files() {
     let space = Space::new("job-env").await;
-    create(&space.api::<Secret>(), json!({"metadata": {"name": "s"}, "stringData": {"k": "hidden"}})).await;
-    create(&space.api::<ConfigMap>(), json!({"metadata": {"name": "m"}, "data": {"plan.json": "{}"}})).await;
+    create(
+        &space.api::<Secret>(),
+        json!({"metadata": {"name": "s"}, "stringData": {"k": "hidden"}}),
+    )
+    .await;
+    create(
+        &space.api::<ConfigMap>(),
+        json!({"metadata": {"name": "m"}, "data": {"plan.json": "{}"}}),
+    )
+    .await;
     let mut execute = container(
         "execute",
         "printf '%s|%s|%s|%s|%s|%s' \"$LITERAL\" \"$PLAN\" \"$NAME\" \"$SECRET\" \
@@ -98,12 +124,16 @@ async fn a_container_gets_literals_fields_secrets_and_files() {
     execute["volumeMounts"] = json!([{"name": "plan", "mountPath": "/etc/kexec/plan"}, scratch]);
     let mut first = container("first", "printf note > $KEXEC_ROOT/scratch/note");
     first["volumeMounts"] = json!([scratch]);
-    let volumes = json!([{"name": "plan", "configMap": {"name": "m"}}, {"name": "scratch", "emptyDir": {}}]);
+    let volumes =
+        json!([{"name": "plan", "configMap": {"name": "m"}}, {"name": "scratch", "emptyDir": {}}]);
     let pod = json!({"initContainers": [first], "containers": [execute], "volumes": volumes});
     space.run_pod("job", pod).await;
     let pod = space.ended_pod_of("job").await;
     let message = terminated(&pod, "execute").message.unwrap();
-    assert_eq!(message, "b$(BASE)|{\"a\":\"$(HOME)\"}|job-env|hidden|{}|note");
+    assert_eq!(
+        message,
+        "b$(BASE)|{\"a\":\"$(HOME)\"}|job-env|hidden|{}|note"
+    );
 }
 
 #[tokio::test]
@@ -120,7 +150,10 @@ async fn a_token_bound_to_the_pod_works_against_the_api_server() {
     let pod = space.ended_pod_of("job").await;
     let message = terminated(&pod, "execute").message.unwrap();
     let uid = pod.uid().unwrap();
-    assert_eq!(message, format!("system:serviceaccount:job-token:default [\"{uid}\"]"));
+    assert_eq!(
+        message,
+        format!("system:serviceaccount:job-token:default [\"{uid}\"]")
+    );
 }
 
 #[tokio::test]
@@ -137,7 +170,10 @@ async fn a_deadline_lowered_while_it_runs_ends_a_pod() {
     let pod = space.ended_pod_of("job").await;
     let end = terminated(&pod, "execute");
     assert_eq!((end.exit_code, end.message.as_deref()), (7, Some("ended")));
-    assert_eq!(pod.status.unwrap().reason.as_deref(), Some("DeadlineExceeded"));
+    assert_eq!(
+        pod.status.unwrap().reason.as_deref(),
+        Some("DeadlineExceeded")
+    );
 }
 
 #[tokio::test]
@@ -172,6 +208,26 @@ async fn deleting_a_pod_ends_its_process_and_shows_its_end_before_it_goes() {
 }
 
 #[tokio::test]
+async fn an_evicted_pod_ends_and_keeps_the_condition_that_says_so() {
+    let space = Space::new("job-evict").await;
+    space.run("job", UNTIL_TERM).await;
+    let pod = space.working_pod_of("job").await;
+    let pods: Api<Pod> = space.api();
+    let ended = space.pod_of("job", "the end of the evicted pod", |status| {
+        status.phase.as_deref() == Some("Failed")
+    });
+    let (name, parameters) = (pod.name_any(), EvictParams::default());
+    let (pod, evicted) = tokio::join!(ended, pods.evict(&name, &parameters));
+    evicted.unwrap();
+    let conditions = pod.status.unwrap().conditions.unwrap();
+    assert!(
+        conditions
+            .iter()
+            .any(|it| it.type_ == "DisruptionTarget" && it.status == "True")
+    );
+}
+
+#[tokio::test]
 async fn an_image_that_no_registry_has_is_never_started() {
     let space = Space::new("job-image").await;
     let mut absent = container("execute", "true");
@@ -180,7 +236,7 @@ async fn an_image_that_no_registry_has_is_never_started() {
     space.run_pod("job", pod).await;
     space
         .pod_of("job", "a failed pull", |status| {
-            waiting(status, "execute").is_some_and(|reason| reason.contains("ImagePull"))
+            waiting(status, "execute").as_deref() == Some("ImagePullBackOff")
         })
         .await;
 }
@@ -193,7 +249,9 @@ async fn kubectl_shows_the_log_of_a_job() {
     let plane = &cluster().await.plane;
     let logs = |more: &'static [&'static str]| {
         let mut kubectl = tokio::process::Command::from(plane.kubectl());
-        kubectl.args(["logs", "job/job", "--namespace=job-logs"]).args(more);
+        kubectl
+            .args(["logs", "job/job", "--namespace=job-logs"])
+            .args(more);
         async move { String::from_utf8(kubectl.output().await.unwrap().stdout).unwrap() }
     };
     assert_eq!(logs(&[]).await, "one\ntwo\nthree\n");
