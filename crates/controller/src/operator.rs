@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use kexec_actions::Registry;
 use kexec_api::phase::Phase;
+use kexec_core::Registry;
 use kexec_core::queue::{Queue, Ticket};
 use kube::Config;
 use kube::runtime::controller::{Config as ControllerConfig, applier};

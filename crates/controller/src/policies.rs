@@ -4,8 +4,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use kexec_actions::facts::Kind;
 use kexec_api::names;
+use kexec_core::facts::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,7 +13,13 @@ use crate::cluster::{CallError, Cluster, PolicyObject};
 use crate::metrics::Metrics;
 
 /// The policies and their bindings, as shipped.
-const SHIPPED: &str = "";
+const SHIPPED: [&str; 5] = [
+    include_str!("../../../config/policies/authorize-execution.yaml"),
+    include_str!("../../../config/policies/authorize-rollback.yaml"),
+    include_str!("../../../config/policies/runner-fence.yaml"),
+    include_str!("../../../config/policies/stamp-requester.yaml"),
+    include_str!("../../../config/policies/status-by-controller.yaml"),
+];
 /// How often they are looked at while all is well, and while it is not.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -102,22 +108,25 @@ impl Policies {
 pub struct Installation {
     /// Its system namespace.
     pub system_namespace: String,
-    /// Suffix of its cluster-scoped objects' names.
+    /// What its cluster-scoped objects' names end with, after a dash; empty for the only installation.
     pub suffix: String,
 }
 
 fn shipped(installation: &Installation) -> Result<Vec<Shipped>, PoliciesError> {
-    let text = SHIPPED.replace(
-        names::DEFAULT_SYSTEM_NAMESPACE,
-        &installation.system_namespace,
-    );
-    let documents = serde_yaml::Deserializer::from_str(&text);
-    let objects =
-        documents.map(|document| Value::deserialize(document).map_err(PoliciesError::Parse));
-    let objects = objects.filter(|object| !matches!(object, Ok(Value::Null)));
-    objects
-        .map(|object| read(&object?, &installation.suffix))
-        .collect()
+    let mut all = Vec::new();
+    for file in SHIPPED {
+        let text = file.replace(
+            names::DEFAULT_SYSTEM_NAMESPACE,
+            &installation.system_namespace,
+        );
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = Value::deserialize(document).map_err(PoliciesError::Parse)?;
+            if !object.is_null() {
+                all.push(read(&object, &installation.suffix)?);
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn read(object: &Value, suffix: &str) -> Result<Shipped, PoliciesError> {
@@ -128,12 +137,17 @@ fn read(object: &Value, suffix: &str) -> Result<Shipped, PoliciesError> {
             .ok_or(PoliciesError::ReadObject)
     };
     let kind = text("/kind")?;
+    let suffix = if suffix.is_empty() {
+        String::new()
+    } else {
+        format!("-{suffix}")
+    };
     let mut spec = object
         .get("spec")
         .cloned()
         .ok_or(PoliciesError::ReadObject)?;
     if let Some(Value::String(policy)) = spec.get_mut("policyName") {
-        policy.push_str(suffix);
+        policy.push_str(&suffix);
     }
     Ok(Shipped {
         object: PolicyObject {
@@ -203,7 +217,7 @@ mod tests {
     fn every_shipped_object_can_be_looked_for() {
         let installation = Installation {
             system_namespace: "elsewhere".to_owned(),
-            suffix: "-two".to_owned(),
+            suffix: "two".to_owned(),
         };
         let objects = shipped(&installation).unwrap();
         assert!(!objects.is_empty());

@@ -179,13 +179,15 @@ fn without_pod(job: &Job) -> AttemptState {
         .status
         .iter()
         .flat_map(|status| status.conditions.iter().flatten());
-    let failed = conditions
+    let over = conditions
         .filter(|condition| {
-            matches!(condition.type_.as_str(), "Failed" | "FailureTarget")
-                && condition.status == "True"
+            matches!(
+                condition.type_.as_str(),
+                "Failed" | "FailureTarget" | "Complete" | "SuccessCriteriaMet"
+            ) && condition.status == "True"
         })
         .find_map(|condition| condition.last_transition_time.as_ref());
-    match failed {
+    match over {
         Some(since) => lost(LostCause::PodDeleted, Some(since.0)),
         None => AttemptState::Starting {
             since: created(job),
@@ -242,6 +244,7 @@ fn not_started(pod: &Pod, over: bool) -> AttemptState {
         .find(|end| end.exit_code != 0);
     match failed_init {
         Some(end) => AttemptState::NeverStarted(ended(pod, end)),
+        None if over && is_collected(pod) => lost(LostCause::EndNotSeen, None),
         None if over => {
             AttemptState::NeverStarted(ended(pod, &ContainerStateTerminated::default()))
         }
@@ -254,6 +257,17 @@ fn not_started(pod: &Pod, over: bool) -> AttemptState {
             trouble: trouble(pod),
         },
     }
+}
+
+/// Whether the pod was declared failed because its node is gone: what its containers did last was not told then.
+fn is_collected(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .filter(|condition| condition.type_ == "DisruptionTarget")
+        .any(|condition| condition.reason.as_deref() == Some("DeletionByPodGC"))
 }
 
 fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {

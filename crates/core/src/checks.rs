@@ -13,6 +13,7 @@ use kexec_api::execution::spec::SafetyCheckType;
 use kexec_api::execution::status::SafetyCheckResult;
 
 use crate::access::{Answer, Question, denial};
+use crate::outcome::quote;
 use crate::queue::Turn;
 use crate::request::{Refusal, Request};
 use crate::view::View;
@@ -207,7 +208,7 @@ fn performed(
         passed: Some(passed),
         performed: Some(true),
         reason: None,
-        message: Some(message),
+        message: Some(quote(&message)),
         facts: BTreeMap::new(),
         timestamp: Some(Time(at)),
         duration: Some(duration::format(unsigned(took))),

@@ -1,6 +1,9 @@
 //! Facts in, decisions out: the phase machine, the Job of an attempt, and what its end means. No client and no clock
 //! belong here; time comes in with the facts.
 
+/// The registry and the facts: what of the actions the controller handles without knowing any of them.
+pub use kexec_actions::{Lookup, Registry, facts};
+
 pub mod access;
 pub mod attempt;
 pub mod checks;

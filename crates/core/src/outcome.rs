@@ -74,9 +74,21 @@ pub fn read_result(message: Option<&str>, expected: Expected<'_>) -> Result<Work
     Ok(result)
 }
 
-/// What the end of the container that writes means.
+/// What the end of the container that writes means. That of a dry run leaves nothing to look for on the target.
 #[must_use]
 pub fn settle(end: &End, result: &Result<WorkResult, String>, expected: Expected<'_>) -> Settled {
+    match settle_work(end, result, expected) {
+        Settled::Unclear { reason, message } if expected.dry_run => {
+            Settled::Nothing { reason, message }
+        }
+        settled @ (Settled::Written
+        | Settled::Nothing { .. }
+        | Settled::Partly { .. }
+        | Settled::Unclear { .. }) => settled,
+    }
+}
+
+fn settle_work(end: &End, result: &Result<WorkResult, String>, expected: Expected<'_>) -> Settled {
     match result {
         Ok(result)
             if i32::from(result.outcome.exit_code()) == end.exit_code
@@ -92,7 +104,7 @@ pub fn settle(end: &End, result: &Result<WorkResult, String>, expected: Expected
                 end.exit_code
             ),
         },
-        Err(why) => settle_without_result(end, why, expected.dry_run),
+        Err(why) => settle_without_result(end, why),
     }
 }
 
@@ -148,7 +160,7 @@ fn settle_result(end: &End, result: &WorkResult) -> Settled {
 }
 
 /// An end without a word of the runner's own: the kubelet's reason names it, the target tells what happened.
-fn settle_without_result(end: &End, why: &str, dry_run: bool) -> Settled {
+fn settle_without_result(end: &End, why: &str) -> Settled {
     let exit = format!("it exited {}", end.exit_code);
     let (reason, message) = match (end.reason.as_deref(), end.pod_reason.as_deref()) {
         (Some("OOMKilled"), _) => (
@@ -165,11 +177,7 @@ fn settle_without_result(end: &End, why: &str, dry_run: bool) -> Settled {
         ),
         (_, _) => (Reason::InvalidResult, format!("{}; {exit}", quote(why))),
     };
-    if dry_run {
-        Settled::Nothing { reason, message }
-    } else {
-        Settled::Unclear { reason, message }
-    }
+    Settled::Unclear { reason, message }
 }
 
 /// What the end of a pod means whose writing container never started: surely nothing was written.
@@ -185,6 +193,10 @@ pub fn settle_never_started(end: &End, result: &Result<WorkResult, String>) -> (
             WorkOutcome::Failed if said.contains("does not support dry run") => (
                 Reason::DryRunUnsupported,
                 format!("a webhook does not support dry runs: {said}"),
+            ),
+            WorkOutcome::Interrupted if end.disrupted => (
+                Reason::RunnerKilled,
+                format!("the runner was evicted during the dry run: {said}"),
             ),
             WorkOutcome::Interrupted => (
                 Reason::DeadlineExceeded,
@@ -210,6 +222,11 @@ pub fn settle_never_started(end: &End, result: &Result<WorkResult, String>) -> (
         (_, _) if end.disrupted => (
             Reason::RunnerKilled,
             "the runner's pod was evicted before the action started".to_owned(),
+        ),
+        // Without a container that failed, the kubelet or the node turned the pod away.
+        (Some(turned_away), None) => (
+            Reason::RunnerNeverStarted,
+            format!("the runner's pod failed before the action started ({turned_away}): {said}"),
         ),
         (_, _) => (
             Reason::DryRunFailed,

@@ -1,8 +1,8 @@
 //! Reads of the admission policies and of our CRD.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kexec_actions::facts::Kind;
 use kexec_api::execution::KubernetesExecution;
+use kexec_core::facts::Kind;
 use kube::CustomResourceExt;
 use kube::api::Api;
 use serde_json::Value;

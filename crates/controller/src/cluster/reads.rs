@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::SignedDuration;
-use kexec_actions::facts::{Fact, Kind, Need};
+use kexec_core::facts::{Fact, Kind, Need};
 use kexec_core::view::Connectivity;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use serde_json::Value;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kexec_actions::Registry;
 use kexec_api::execution::KubernetesExecution;
+use kexec_core::Registry;
 use kexec_core::decide::decide;
 use kexec_core::queue::Queue;
 use kexec_core::settings::Settings;

@@ -8,7 +8,9 @@ use kexec_api::plan::{PlanContent, PlanHash};
 use kexec_api::work::{ExecutionRef, Stage, WorkOrder, WorkResult};
 
 use super::{Decision, prove, wait_until};
-use crate::attempt::{AttemptState, Claim, End, LostCause, Presence, StartTrouble, classify};
+use crate::attempt::{
+    AttemptState, Claim, End, LostCause, StartTrouble, TOKEN_OUTLIVES_POD, classify,
+};
 use crate::job::{self, JobOrder};
 use crate::outcome::{self, Expected, Settled};
 use crate::planning::{Progress, plan};
@@ -44,6 +46,7 @@ pub(super) fn decide(view: &View<'_>) -> Decision {
         AttemptState::NeverStarted(end) => {
             let result = result_of(view, &end);
             let (reason, message) = outcome::settle_never_started(&end, &result);
+            let (reason, message) = cancelled_or(view, reason, message);
             finish(view, reason, &message, Some(&end), result.ok())
         }
         AttemptState::Ended(end) => ended(view, &end),
@@ -53,6 +56,10 @@ pub(super) fn decide(view: &View<'_>) -> Decision {
 
 /// No Job of this attempt was seen by this process: it is about to be created, or it was before a restart.
 fn without_job(view: &View<'_>) -> Decision {
+    let given_up = || lost(view, LostCause::JobDeleted, Some(view.now));
+    if view.gathered.sighting.claim != Claim::Unread {
+        return given_up();
+    }
     let waited_since = executing_since(view);
     if let Some(problem) = &view.gathered.create_problem {
         let last = waited_since
@@ -63,16 +70,21 @@ fn without_job(view: &View<'_>) -> Decision {
         }
         return fail(view, problem.reason, &problem.message);
     }
+    if view.execution.spec.is_cancel_requested() || view.now >= deadline(view) {
+        return given_up();
+    }
     if let Some(planned) = &view.gathered.intended {
         return create(view, &planned.content, &planned.hash);
     }
     if !view.gathered.is_fresh {
         return Decision::Refresh;
     }
-    if view.now >= deadline(view) {
-        return lost(view, LostCause::JobDeleted, Some(view.now));
-    }
     plan_again(view)
+}
+
+fn cancelled_before_writing(view: &View<'_>) -> Decision {
+    let message = "cancelled before the action started; nothing was written";
+    fail(view, Reason::Cancelled, message)
 }
 
 /// After a restart the plan is made again. The same hash means that the target is as it was when the intent was
@@ -143,18 +155,8 @@ fn starting(view: &View<'_>, since: Timestamp, trouble: Option<&StartTrouble>) -
     }
     match view.gathered.sighting.claim {
         Claim::Unread => Decision::Tombstone,
-        Claim::Runner => wait_until(
-            deadline(view)
-                .saturating_add(DEADLINE_GRACE)
-                .unwrap_or(Timestamp::MAX),
-        ),
-        Claim::Tombstone if cancel => finish(
-            view,
-            Reason::Cancelled,
-            "cancelled before the action started; nothing was written",
-            None,
-            None,
-        ),
+        Claim::Runner => lost(view, LostCause::EndNotSeen, None),
+        Claim::Tombstone if cancel => cancelled_before_writing(view),
         Claim::Tombstone => match (trouble, &view.gathered.start_events) {
             (None, None) => Decision::ReadStartEvents,
             (trouble, events) => {
@@ -171,9 +173,7 @@ fn running(view: &View<'_>) -> Decision {
     if view.execution.spec.is_cancel_requested() && !is_stopping(view) {
         return Decision::StopPod;
     }
-    let last = deadline(view)
-        .saturating_add(DEADLINE_GRACE)
-        .unwrap_or(Timestamp::MAX);
+    let last = last_sight(view);
     if view.now < last {
         return wait_until(last);
     }
@@ -198,7 +198,6 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
     let hash = PlanHash::from(recorded_hash(view).unwrap_or_default().to_owned());
     let settled = outcome::settle(end, &result, expected(view, &hash));
     let result = result.ok();
-    let cancelled = view.execution.spec.is_cancel_requested();
     match settled {
         Settled::Written if dry_run => {
             let message =
@@ -208,50 +207,49 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
                 .with_result(result.as_ref());
             Decision::Record(Box::new(status::finished(view, &finish)))
         }
-        Settled::Nothing {
-            reason: Reason::DeadlineExceeded,
-            message,
-        } if cancelled => finish(view, Reason::Cancelled, &message, Some(end), result),
         Settled::Nothing { reason, message } | Settled::Partly { reason, message } => {
+            let (reason, message) = cancelled_or(view, reason, message);
             finish(view, reason, &message, Some(end), result)
         }
         Settled::Unclear {
             reason: Reason::ClaimLost,
             message,
         } => {
-            let from = end
-                .finished_at
-                .unwrap_or(view.now)
-                .saturating_add(crate::attempt::TOKEN_OUTLIVES_POD);
-            match from {
-                Ok(from) if view.now < from => wait_until(from),
-                Ok(_) | Err(_) => prove::decide(
-                    view,
-                    &prove::Ended::unclear(Reason::ClaimLost, message, end),
-                ),
+            let last = last_sight(view);
+            let from = end.finished_at.map_or(last, |finished| {
+                let quiet = finished.saturating_add(TOKEN_OUTLIVES_POD);
+                quiet.unwrap_or(last).min(last)
+            });
+            if view.now < from {
+                return wait_until(from);
             }
+            let ended = prove::Ended::unclear(Reason::ClaimLost, message, end);
+            prove::decide(view, &ended)
         }
         Settled::Unclear { reason, message } => {
+            let (reason, message) = cancelled_or(view, reason, message);
             prove::decide(view, &prove::Ended::unclear(reason, message, end))
         }
         Settled::Written => prove::decide(view, &prove::Ended::written(end, result)),
     }
 }
 
-/// An attempt out of sight: bury it, wait until nothing of it can write, then look at the target.
+/// A pod is stopped on request by its deadline: who asked for that is the reason, and not the time.
+fn cancelled_or(view: &View<'_>, reason: Reason, message: String) -> (Reason, String) {
+    if reason == Reason::DeadlineExceeded && view.execution.spec.is_cancel_requested() {
+        (
+            Reason::Cancelled,
+            format!("cancelled on request: {message}"),
+        )
+    } else {
+        (reason, message)
+    }
+}
+
+/// An attempt out of sight: bury it. One that had not claimed its work wrote nothing and never will; of any other, wait
+/// until nothing of it can write, then look at the target.
 fn lost(view: &View<'_>, cause: LostCause, quiet_from: Option<Timestamp>) -> Decision {
-    if view.gathered.sighting.claim == Claim::Unread {
-        return Decision::Tombstone;
-    }
-    let never_ran = view.gathered.sighting.claim == Claim::Tombstone
-        && view.gathered.sighting.pod == Presence::Never;
-    let last = deadline(view)
-        .saturating_add(DEADLINE_GRACE)
-        .unwrap_or(Timestamp::MAX);
-    let from = quiet_from.map_or(last, |from| from.min(last));
-    if !never_ran && view.now < from {
-        return wait_until(from);
-    }
+    let last = last_sight(view);
     let (reason, what) = match cause {
         _ if view.now >= last => (
             Reason::DeadlineExceeded,
@@ -270,7 +268,20 @@ fn lost(view: &View<'_>, cause: LostCause, quiet_from: Option<Timestamp>) -> Dec
             "the runner's node was lost before its end was seen",
         ),
     };
-    prove::decide(view, &prove::Ended::unseen(reason, what.to_owned()))
+    match view.gathered.sighting.claim {
+        Claim::Unread => Decision::Tombstone,
+        Claim::Tombstone if view.execution.spec.is_cancel_requested() => {
+            cancelled_before_writing(view)
+        }
+        Claim::Tombstone => fail(view, reason, &format!("{what}; nothing was written")),
+        Claim::Runner => {
+            let from = quiet_from.map_or(last, |from| from.min(last));
+            if view.now < from {
+                return wait_until(from);
+            }
+            prove::decide(view, &prove::Ended::unseen(reason, what.to_owned()))
+        }
+    }
 }
 
 fn result_of(view: &View<'_>, end: &End) -> Result<WorkResult, String> {
@@ -309,6 +320,13 @@ fn deadline(view: &View<'_>) -> Timestamp {
     let timeout = request::timeout(&view.execution.spec);
     executing_since(view)
         .saturating_add(timeout)
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// When the end of the pod must have been seen.
+fn last_sight(view: &View<'_>) -> Timestamp {
+    deadline(view)
+        .saturating_add(DEADLINE_GRACE)
         .unwrap_or(Timestamp::MAX)
 }
 

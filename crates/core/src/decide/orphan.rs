@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::Decision;
 use super::finished::time_to_live;
-use crate::attempt::{AttemptState, Claim, Presence, Sighting, TOKEN_OUTLIVES_POD, classify};
+use crate::attempt::{AttemptState, Claim, Presence, Sighting, classify};
 use crate::request;
 use crate::settings::Settings;
 
@@ -54,10 +54,8 @@ pub fn decide_orphan(
             (Claim::Tombstone | Claim::Runner, Some(from)) if now < from => {
                 Decision::Wait { until: Some(from) }
             }
-            (Claim::Tombstone | Claim::Runner, Some(_)) => Decision::DeleteJob,
-            (Claim::Tombstone | Claim::Runner, None) => Decision::Wait {
-                until: now.saturating_add(TOKEN_OUTLIVES_POD).ok(),
-            },
+            // A pod whose end nobody saw may stay for good: deleting the Job is what stops it.
+            (Claim::Tombstone | Claim::Runner, Some(_) | None) => Decision::DeleteJob,
         },
     }
 }

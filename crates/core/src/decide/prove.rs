@@ -51,7 +51,7 @@ impl Ended {
 
     fn finish(&self, reason: Reason, message: &str) -> Finish {
         let mut finish = Finish::new(reason, message).with_result(self.result.as_ref());
-        if self.unclear.is_some() {
+        if self.unclear.is_some() || reason == Reason::OutcomeUnknown {
             finish = finish.with_unknown_effect();
         }
         match &self.end {
@@ -109,16 +109,33 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
     if view.now < until {
         return wait_until(until);
     }
-    let (reason, message) = ended.unclear.clone().unwrap_or_else(|| {
-        (
-            Reason::HealthCheckTimeout,
-            format!(
-                "the outcome did not show within {} s",
-                until.duration_since(since).as_secs()
-            ),
-        )
-    });
+    let seconds = until.duration_since(since).as_secs();
+    let (reason, message) = ended
+        .unclear
+        .clone()
+        .unwrap_or_else(|| not_shown(&judgement, seconds));
     record(view, &ended, reason, &message, &judgement)
+}
+
+/// What to say of writes whose outcome did not show in time: what could not be read may have come true.
+fn not_shown(judgement: &Judgement, seconds: i64) -> (Reason, String) {
+    let unread = judgement
+        .findings
+        .iter()
+        .find(|finding| finding.verdict == Verdict::Unknown);
+    match unread {
+        Some(finding) => (
+            Reason::OutcomeUnknown,
+            format!(
+                "the outcome could not be proven within {seconds} s: {}",
+                finding.actual
+            ),
+        ),
+        None => (
+            Reason::HealthCheckTimeout,
+            format!("the outcome did not show within {seconds} s"),
+        ),
+    }
 }
 
 enum Looked {

@@ -1,0 +1,144 @@
+//! The cluster all tests of a process share: control plane, process node, CRD and one installation of ours.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use kexec_api::names;
+use kexec_devcluster::{ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use xtask::install::Installation;
+
+use super::eventually;
+use crate::audit::AuditLog;
+
+/// Image that the process node runs as our runner.
+pub const RUNNER_IMAGE: &str = "kubernaut-runner:dev";
+
+/// The installation that scenes use unless they make one of their own. It has a suffix because one without would have
+/// its policies judge the executions of all others.
+pub const SHARED: Installation<'static> = Installation {
+    system_namespace: names::DEFAULT_SYSTEM_NAMESPACE,
+    suffix: "shared",
+};
+
+/// The shared cluster. It ends with the process: its programs die with whoever started them.
+pub struct Cluster {
+    plane: ControlPlane,
+    node: ProcessNode,
+    /// Keeps the tasks of the node alive.
+    _runtime: Runtime,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+impl Cluster {
+    /// The shared cluster, started by whoever asks first.
+    pub async fn shared() -> &'static Self {
+        let start = || CLUSTER.get_or_init(Self::start);
+        tokio::task::spawn_blocking(start).await.expect("the cluster starts")
+    }
+
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let (plane, node) = runtime.block_on(async {
+            let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let runner = binary("kexec-runner");
+            let node = ProcessNode::start(&plane, NodeOptions::new(runner)).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let client = Client::try_from(plane.admin_config()).expect("a client");
+            install_crd(&client).await;
+            install(&client, &SHARED).await;
+            (plane, node)
+        });
+        Self {
+            plane,
+            node,
+            _runtime: runtime,
+        }
+    }
+
+    /// The control plane.
+    #[must_use]
+    pub fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &ProcessNode {
+        &self.node
+    }
+
+    /// How an administrator reaches it.
+    #[must_use]
+    pub fn admin(&self) -> Config {
+        self.plane.admin_config()
+    }
+
+    /// What every call left behind.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(self.plane.audit_log())
+    }
+}
+
+/// A program of ours, built beside this test.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a path");
+    let folders = test.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not built: run the tests by `make test`, or run `make build` first"))
+}
+
+/// Applies the manifests of an installation, the CRD excepted.
+pub async fn install(client: &Client, installation: &Installation<'_>) {
+    for object in xtask::install::install_objects(installation).expect("manifests") {
+        apply(client, &object).await;
+    }
+}
+
+/// Applies the CRD and waits until it is established.
+async fn install_crd(client: &Client) {
+    let crd = serde_json::to_value(kexec_api::execution::crd()).expect("a CRD");
+    apply(client, &crd).await;
+    let name = crd.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    eventually("the CRD to be established", || established(client.clone(), name.clone())).await;
+}
+
+async fn established(client: Client, name: String) -> Option<()> {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    let api: Api<CustomResourceDefinition> = Api::all(client);
+    let conditions = api.get(&name).await.ok()?.status?.conditions?;
+    conditions.iter().any(|one| one.type_ == "Established" && one.status == "True").then_some(())
+}
+
+/// Applies one object, whatever it is.
+pub async fn apply(client: &Client, object: &Value) {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let plural = match kind.to_lowercase() {
+        kind if kind.ends_with('y') => format!("{}ies", kind.trim_end_matches('y')),
+        kind if kind.ends_with('s') => kind,
+        kind => format!("{kind}s"),
+    };
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: api_version.clone(),
+        kind: kind.clone(),
+        plural,
+    };
+    let api: Api<DynamicObject> = match text("/metadata/namespace") {
+        namespace if namespace.is_empty() => Api::all_with(client.clone(), &resource),
+        namespace => Api::namespaced_with(client.clone(), &namespace, &resource),
+    };
+    let how = PatchParams::apply("tests").force();
+    let applied = api.patch(&name, &how, &Patch::Apply(object)).await;
+    if let Err(error) = applied {
+        panic!("{kind} {name} was not applied: {error:?}\n{}", json!(object));
+    }
+}

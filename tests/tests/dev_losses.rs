@@ -1,0 +1,3 @@
+//! Development only.
+#[path = "end_to_end/lies.rs"]
+mod lies;

@@ -1,0 +1,196 @@
+//! The controller killed before and after each of its writes, and the answer to each of them lost: the end is the same
+//! as without the crash, with the same number of effects. The points are enumerated, not sampled.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+use k8s_openapi::api::batch::v1::Job;
+use kexec_api::condition::{ConditionType, Reason};
+use kexec_api::execution::KubernetesExecution;
+use kexec_api::names;
+use kexec_api::phase::{ActionResult, Outcome, Phase};
+use kexec_devcluster::node::{ActiveFault, Fault as NodeFault};
+use kexec_tests::fault_proxy::{Fault, FaultProxy, RequestInfo, at_write, pass};
+use kexec_tests::harness::{Scene, eventually};
+use kube::Api;
+
+use super::runners;
+
+/// Points run at once.
+const AT_ONCE: usize = 4;
+
+/// What an execution goes through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scenario {
+    Success,
+    ActionFails,
+    ProofFails,
+    TimeOut,
+}
+
+/// What happens at one write of the controller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Crash {
+    None,
+    KillBefore,
+    KillAfter,
+    LoseAnswer,
+}
+
+/// How an execution ended, as far as a crash must not change it.
+#[derive(Debug, Eq, PartialEq)]
+struct End {
+    phase: Option<Phase>,
+    reason: Option<Reason>,
+    result: Option<ActionResult>,
+    outcome: Option<Outcome>,
+    replicas: i32,
+    effects: usize,
+    jobs: usize,
+    expires: bool,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::Success, Some(Reason::ExecutionCompleted)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_action_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::ActionFails, Some(Reason::ActionFailed)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_proof_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::ProofFails, Some(Reason::HealthCheckTimeout)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_out_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::TimeOut, Some(Reason::DeadlineExceeded)).await;
+}
+
+/// Runs the scenario once undisturbed, then once for each crash at each of the writes it made.
+async fn enumerate(scenario: Scenario, reason: Option<Reason>) {
+    let (undisturbed, writes) = run(scenario, Crash::None, 0).await;
+    assert_eq!(undisturbed.reason, reason, "{undisturbed:?}");
+    let crashes = [Crash::KillBefore, Crash::KillAfter, Crash::LoseAnswer];
+    let points: Vec<(u64, Crash)> = (1..=writes).flat_map(|write| crashes.map(|crash| (write, crash))).collect();
+    let count = points.len();
+    let undisturbed = Arc::new(undisturbed);
+    let ends = stream::iter(points).map(|(write, crash)| {
+        let undisturbed = Arc::clone(&undisturbed);
+        async move {
+            let (end, _) = run(scenario, crash, write).await;
+            (end != *undisturbed).then(|| format!("{crash:?} at write {write}: {end:?}"))
+        }
+    });
+    let different: Vec<String> = ends.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    println!("{scenario:?}: {count} crash points over {writes} writes");
+    assert!(different.is_empty(), "undisturbed: {undisturbed:?}\n{}", different.join("\n"));
+}
+
+/// One execution of the scenario with one crash; how it ended, and how many writes the controller made.
+async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
+    let scene = Scene::new("crash").await;
+    match scenario {
+        Scenario::ProofFails => scene.apply_deployment("web", 1, "never-ready").await,
+        Scenario::Success | Scenario::ActionFails | Scenario::TimeOut => drop(scene.deployment("web", 1).await),
+    }
+    let _fault = disturb(scenario, &scene);
+    let proxy = FaultProxy::start(scene.cluster.admin()).await.expect("a proxy");
+    proxy.number_writes(is_numbered);
+    match crash {
+        Crash::None => proxy.set_script(pass()),
+        Crash::KillBefore => proxy.set_script(at_write(write, Fault::KillBefore)),
+        Crash::KillAfter => proxy.set_script(at_write(write, Fault::KillAfter)),
+        Crash::LoseAnswer => proxy.set_script(at_write(write, Fault::LoseAnswer)),
+    }
+    let mut config = scene.operator_config().await;
+    config.cluster_url = proxy.url();
+    config.root_cert = None;
+    let operator = scene.operator_by(config.clone(), &[]);
+    scene.create(&execution(scenario, &scene)).await;
+    let operator = match crash {
+        Crash::KillBefore | Crash::KillAfter => {
+            scene.within("run", "the kill", proxy.killed()).await;
+            operator.kill();
+            proxy.revive().await;
+            scene.operator_by(config, &[])
+        }
+        Crash::None | Crash::LoseAnswer => operator,
+    };
+    let end = end(&scene).await;
+    let writes = proxy.writes().iter().filter_map(|seen| seen.request.write).max().unwrap_or(0);
+    operator.kill();
+    (end, writes)
+}
+
+/// Writes that have a number: events come when they come.
+fn is_numbered(request: &RequestInfo) -> bool {
+    request.attributes.resource != "events"
+}
+
+fn execution(scenario: Scenario, scene: &Scene) -> serde_json::Value {
+    let mut execution = scene.scaling("run", "web", 3);
+    let config = match scenario {
+        Scenario::Success | Scenario::ActionFails => return execution,
+        Scenario::ProofFails => serde_json::json!({"validationConfig": {"healthCheckTimeout": "3s"}}),
+        Scenario::TimeOut => serde_json::json!({"timeout": "6s"}),
+    };
+    execution["spec"]["executionConfig"] = config;
+    execution
+}
+
+fn disturb(scenario: Scenario, scene: &Scene) -> Option<ActiveFault> {
+    let namespace = scene.namespace.clone();
+    let replace = |binary: PathBuf| {
+        let of_scene = move |pod: &k8s_openapi::api::core::v1::Pod| runners::is_of(pod, &namespace);
+        Some(scene.cluster.node().faults().for_pods_of(of_scene, NodeFault::ReplaceBinary(binary)))
+    };
+    match scenario {
+        Scenario::Success | Scenario::ProofFails => None,
+        Scenario::ActionFails => replace(runners::failing()),
+        Scenario::TimeOut => replace(runners::hanging()),
+    }
+}
+
+/// Waits for the end, and for the Job to be given its time to live.
+async fn end(scene: &Scene) -> End {
+    let execution = scene.ended("run").await;
+    let jobs: Api<Job> = scene.system_api();
+    let of_it = kube::api::ListParams::default().labels(&format!(
+        "{}={}",
+        names::LABEL_EXECUTION_UID,
+        execution.metadata.uid.clone().unwrap_or_default()
+    ));
+    let found = eventually("the Job to expire", || async {
+        let found = jobs.list(&of_it).await.ok()?.items;
+        let expiring = |job: &Job| job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
+        found.iter().all(expiring).then_some(found)
+    })
+    .await;
+    let uids: BTreeSet<_> = found.iter().map(|job| job.metadata.uid.clone()).collect();
+    let (reason, result, outcome, phase) = told(&execution);
+    End {
+        phase,
+        reason,
+        result,
+        outcome,
+        replicas: scene.replicas("web").await,
+        effects: scene.effects_on("deployments", "web"),
+        jobs: uids.len(),
+        expires: true,
+    }
+}
+
+type Told = (Option<Reason>, Option<ActionResult>, Option<Outcome>, Option<Phase>);
+
+fn told(execution: &KubernetesExecution) -> Told {
+    let status = execution.status.clone().unwrap_or_default();
+    let reason = status.condition(ConditionType::Completed).and_then(|condition| condition.known_reason());
+    let result = status.execution_summary.and_then(|summary| summary.action_result);
+    (reason, result, status.step_result.and_then(|step| step.outcome), status.phase)
+}
