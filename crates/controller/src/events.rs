@@ -59,8 +59,7 @@ impl Events {
         self.publish(
             EventType::Normal,
             "Started",
-            "Execute",
-            summary,
+            ("Execute", summary),
             execution.object_ref(&()),
         );
     }
@@ -86,8 +85,7 @@ impl Events {
         self.publish(
             kind,
             &reason,
-            "Execute",
-            &message,
+            ("Execute", &message),
             execution.object_ref(&()),
         );
     }
@@ -104,19 +102,18 @@ impl Events {
         let note = format!(
             "the execution with UID {execution_uid} was deleted: its runner is stopped, nothing is undone"
         );
-        self.publish(EventType::Warning, "Deleted", "Stop", &note, about);
+        self.publish(EventType::Warning, "Deleted", ("Stop", &note), about);
     }
 
     fn publish(
         &self,
-        type_: EventType,
+        kind: EventType,
         reason: &str,
-        action: &str,
-        note: &str,
+        (action, note): (&str, &str),
         about: ObjectReference,
     ) {
         let event = Event {
-            type_,
+            type_: kind,
             reason: reason.to_owned(),
             note: Some(note.chars().take(NOTE_MAX).collect()),
             action: action.to_owned(),

@@ -5,14 +5,19 @@ use kexec_controller::{Options, run};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The library's own span around each reconcile would say the same again, without the action.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_span_list(false)
+        .with_span_events(FmtSpan::CLOSE)
         .with_env_filter(filter)
         .init();
     let stop = CancellationToken::new();

@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use kexec_api::names;
 use kexec_core::settings::Settings;
 
-/// Runs remediation actions asked for as KubernetesExecutions, each as one Job under its own ServiceAccount.
+/// Runs remediation actions asked for as `KubernetesExecutions`, each as one Job under its own ServiceAccount.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kubernaut-executor", version)]
+#[command(name = "kubernaut-executor", version, args_override_self = true)]
 pub struct Options {
     /// Namespace of the Jobs, their claims and this operator.
     #[arg(long, env = "KEXEC_SYSTEM_NAMESPACE", default_value = names::DEFAULT_SYSTEM_NAMESPACE)]

@@ -9,7 +9,7 @@ use kexec_core::facts::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::{CallError, Cluster, PolicyObject};
+use crate::cluster::{CallError, Cluster, LivePolicy, PolicyObject};
 use crate::metrics::Metrics;
 
 /// The policies and their bindings, as shipped.
@@ -21,7 +21,7 @@ const SHIPPED: [&str; 5] = [
     include_str!("../../../config/policies/status-by-controller.yaml"),
 ];
 /// How often they are looked at while all is well, and while it is not.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the shipped policies cannot be read; a bug.
@@ -83,12 +83,13 @@ impl Policies {
                 .await
                 .unwrap_or_else(|error| Some(error.to_string()));
             if problem != self.problem() {
-                match &problem {
-                    Some(problem) => tracing::warn!(
+                if let Some(problem) = &problem {
+                    tracing::warn!(
                         problem,
                         "nothing is executed: the admission policies are not in force"
-                    ),
-                    None => tracing::info!("the admission policies are in force"),
+                    );
+                } else {
+                    tracing::info!("the admission policies are in force");
                 }
             }
             metrics.policies_in_force.set(i64::from(problem.is_none()));
@@ -173,18 +174,21 @@ async fn look(cluster: &Cluster, shipped: &[Shipped]) -> Result<Option<String>, 
     }
     for one in shipped {
         let (kind, name) = (&one.object.kind.kind, &one.object.name);
+        let missing = || {
+            Ok(Some(format!(
+                "{kind} \"{name}\" is missing: install it as the chart ships it"
+            )))
+        };
         match cluster.policy_spec(&one.object).await? {
-            None => {
-                return Ok(Some(format!(
-                    "{kind} \"{name}\" is missing: install it as the chart ships it"
-                )));
-            }
-            Some(live) if !holds(&live, &one.spec) => {
+            // Where nothing stamps the requester, the validating policy demands that it is named truly.
+            LivePolicy::NotServed if kind.starts_with("Mutating") => {}
+            LivePolicy::NotServed | LivePolicy::Absent => return missing(),
+            LivePolicy::Spec(live) if !holds(&live, &one.spec) => {
                 return Ok(Some(format!(
                     "{kind} \"{name}\" was altered: restore it as the chart ships it"
                 )));
             }
-            Some(_) => {}
+            LivePolicy::Spec(_) => {}
         }
     }
     Ok(None)

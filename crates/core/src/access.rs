@@ -1,5 +1,5 @@
 //! Who must be allowed what before a Job is created: the requester to execute the action in the target's namespace,
-//! the action's ServiceAccount every right of the plan. Asked by SubjectAccessReview; nothing here asks.
+//! the action's ServiceAccount every right of the plan. Asked by `SubjectAccessReview`; nothing here asks.
 
 use std::collections::BTreeMap;
 

@@ -75,6 +75,8 @@ pub struct End {
     pub pod_reason: Option<String>,
     /// Whether Kubernetes itself disrupted the pod (condition `DisruptionTarget`).
     pub disrupted: bool,
+    /// What was deleted around it, if anything was: its Job, or only its pod.
+    pub removed: Option<LostCause>,
 }
 
 /// Why an attempt was lost sight of.
@@ -140,7 +142,10 @@ pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> At
         .last()
         .and_then(|pod| pod_state(pod, container));
     match (&sighting.job, &sighting.pod, from_pod) {
-        (_, _, Some(ended @ (AttemptState::Ended(_) | AttemptState::NeverStarted(_)))) => ended,
+        (_, _, Some(AttemptState::Ended(end))) => AttemptState::Ended(with_removal(end, sighting)),
+        (_, _, Some(AttemptState::NeverStarted(end))) => {
+            AttemptState::NeverStarted(with_removal(end, sighting))
+        }
         (_, Presence::Gone { since, .. }, _) => lost(LostCause::PodDeleted, Some(*since)),
         (_, Presence::Here(pod), Some(AttemptState::Lost { cause, .. })) => {
             lost(cause, failed_since(pod))
@@ -154,6 +159,26 @@ pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> At
         (Presence::Here(_), Presence::Here(_), Some(state)) => state,
         (_, _, _) => job.map_or(AttemptState::Absent, without_pod),
     }
+}
+
+/// Says of an end whether somebody deleted the Job or the pod.
+fn with_removal(end: End, sighting: &Sighting) -> End {
+    let job_goes = match &sighting.job {
+        Presence::Never => false,
+        Presence::Here(job) => job.metadata.deletion_timestamp.is_some(),
+        Presence::Gone { .. } => true,
+    };
+    let pod_goes = match &sighting.pod {
+        Presence::Never => false,
+        Presence::Here(pod) => pod.metadata.deletion_timestamp.is_some(),
+        Presence::Gone { .. } => true,
+    };
+    let removed = match (job_goes, pod_goes) {
+        (true, _) => Some(LostCause::JobDeleted),
+        (false, true) => Some(LostCause::PodDeleted),
+        (false, false) => None,
+    };
+    End { removed, ..end }
 }
 
 fn lost(cause: LostCause, gone: Option<Timestamp>) -> AttemptState {
@@ -290,6 +315,7 @@ fn ended(pod: &Pod, end: &ContainerStateTerminated) -> End {
             .into_iter()
             .flatten()
             .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True"),
+        removed: None,
     }
 }
 

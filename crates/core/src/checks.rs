@@ -201,14 +201,14 @@ fn performed(
     at: Timestamp,
     took: SignedDuration,
     passed: bool,
-    message: String,
+    message: impl Into<String>,
 ) -> SafetyCheckResult {
     SafetyCheckResult {
         check_type: Some(check.as_str().to_owned()),
         passed: Some(passed),
         performed: Some(true),
         reason: None,
-        message: Some(quote(&message)),
+        message: Some(quote(&message.into())),
         facts: BTreeMap::new(),
         timestamp: Some(Time(at)),
         duration: Some(duration::format(unsigned(took))),

@@ -36,6 +36,9 @@ const TOKEN_MARGIN_SECONDS: i64 = 60;
 const JOB_DEADLINE_MARGIN_SECONDS: i64 = 120;
 /// How long a pod stays bound to a node that went away, in seconds.
 const NODE_LOSS_TOLERATION_SECONDS: i64 = 30;
+/// How long the runner may take to stop, in seconds: longer than its longest call, and over before an end that was not
+/// seen is judged.
+const STOP_SECONDS: i64 = 7;
 /// User and group of the runner; distinct from those of ordinary workloads.
 const RUNNER_UID: i64 = 65_532;
 
@@ -206,6 +209,7 @@ fn pod(job: &JobOrder<'_>, settings: &Settings, seconds: i64) -> PodSpec {
         automount_service_account_token: Some(false),
         restart_policy: Some("Never".to_owned()),
         active_deadline_seconds: Some(seconds),
+        termination_grace_period_seconds: Some(STOP_SECONDS),
         enable_service_links: Some(false),
         affinity: away_from_target(job.order),
         tolerations: Some(vec![

@@ -5,10 +5,12 @@ use kexec_api::condition::Reason;
 use kexec_api::plan::PlanHash;
 use kexec_api::work::{Stage, StepOutcome, WorkOutcome, WorkResult};
 
-use crate::attempt::{End, StartTrouble};
+use crate::attempt::{End, LostCause, StartTrouble};
 
 /// Longest text quoted from outside in a message, in characters.
 const QUOTE_MAX: usize = 400;
+/// The same in bytes (I12).
+const QUOTE_MAX_BYTES: usize = 800;
 
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,19 +146,31 @@ fn settle_result(end: &End, result: &WorkResult) -> Settled {
             Reason::DeadlineExceeded,
             format!("the runner was stopped by its deadline: {said}"),
         ),
-        WorkOutcome::Interrupted if end.disrupted => ended(
-            Reason::RunnerKilled,
-            format!("the runner was evicted before it was done: {said}"),
-        ),
-        WorkOutcome::Interrupted => ended(
-            Reason::DeadlineExceeded,
-            format!("the runner was stopped: {said}"),
-        ),
+        WorkOutcome::Interrupted => match stopped_by(end) {
+            Some((reason, by)) => ended(reason, format!("{by} before it was done: {said}")),
+            None => ended(
+                Reason::DeadlineExceeded,
+                format!("the runner was stopped: {said}"),
+            ),
+        },
         WorkOutcome::Unknown => Settled::Unclear {
             reason: Reason::OutcomeUnknown,
             message: format!("the answer to a write was lost: {said}"),
         },
     }
+}
+
+/// Who ended the runner, when it was neither itself nor its deadline.
+fn stopped_by(end: &End) -> Option<(Reason, &'static str)> {
+    if end.disrupted {
+        return Some((Reason::RunnerKilled, "the runner was evicted"));
+    }
+    end.removed.map(|cause| match cause {
+        LostCause::JobDeleted => (Reason::JobDeleted, "the Job was deleted"),
+        LostCause::PodDeleted | LostCause::EndNotSeen => {
+            (Reason::RunnerKilled, "the runner's pod was deleted")
+        }
+    })
 }
 
 /// An end without a word of the runner's own: the kubelet's reason names it, the target tells what happened.
@@ -171,11 +185,10 @@ fn settle_without_result(end: &End, why: &str) -> Settled {
             Reason::DeadlineExceeded,
             "the runner did not end within its deadline and was killed".to_owned(),
         ),
-        (_, _) if end.disrupted => (
-            Reason::RunnerKilled,
-            format!("the runner was evicted; {exit}"),
-        ),
-        (_, _) => (Reason::InvalidResult, format!("{}; {exit}", quote(why))),
+        (_, _) => match stopped_by(end) {
+            Some((reason, by)) => (reason, format!("{by}; {exit}")),
+            None => (Reason::InvalidResult, format!("{}; {exit}", quote(why))),
+        },
     };
     Settled::Unclear { reason, message }
 }
@@ -194,14 +207,13 @@ pub fn settle_never_started(end: &End, result: &Result<WorkResult, String>) -> (
                 Reason::DryRunUnsupported,
                 format!("a webhook does not support dry runs: {said}"),
             ),
-            WorkOutcome::Interrupted if end.disrupted => (
-                Reason::RunnerKilled,
-                format!("the runner was evicted during the dry run: {said}"),
-            ),
-            WorkOutcome::Interrupted => (
-                Reason::DeadlineExceeded,
-                format!("the dry run was stopped: {said}"),
-            ),
+            WorkOutcome::Interrupted => match stopped_by(end) {
+                Some((reason, by)) => (reason, format!("{by} during the dry run: {said}")),
+                None => (
+                    Reason::DeadlineExceeded,
+                    format!("the dry run was stopped: {said}"),
+                ),
+            },
             WorkOutcome::Done
             | WorkOutcome::Failed
             | WorkOutcome::CouldNotStart
@@ -219,10 +231,9 @@ pub fn settle_never_started(end: &End, result: &Result<WorkResult, String>) -> (
             Reason::OutOfMemory,
             "the dry run ran out of memory".to_owned(),
         ),
-        (_, _) if end.disrupted => (
-            Reason::RunnerKilled,
-            "the runner's pod was evicted before the action started".to_owned(),
-        ),
+        (_, _) if let Some((reason, by)) = stopped_by(end) => {
+            (reason, format!("{by} before the action started"))
+        }
         // Without a container that failed, the kubelet or the node turned the pod away.
         (Some(turned_away), None) => (
             Reason::RunnerNeverStarted,
@@ -270,9 +281,13 @@ pub fn quote(text: &str) -> String {
     let clean = text
         .chars()
         .map(|c| if c.is_control() || is_bidi(c) { ' ' } else { c });
-    let mut shown: String = clean.take(QUOTE_MAX).collect();
-    if text.chars().count() > QUOTE_MAX {
-        shown.push_str("...");
+    let mut shown = String::new();
+    for (count, c) in clean.enumerate() {
+        if count == QUOTE_MAX || shown.len() + c.len_utf8() > QUOTE_MAX_BYTES {
+            shown.push_str("...");
+            break;
+        }
+        shown.push(c);
     }
     shown
 }

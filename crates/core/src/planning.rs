@@ -59,11 +59,11 @@ pub fn plan(request: &Request<'_>, facts: &Facts) -> Result<Progress, Refusal> {
         .planner
         .draft(&target, parameters, facts)
         .map_err(invalid)?
-        .map_err(refusal)?;
+        .map_err(|error| refusal(&error))?;
     pin(request, &target, draft).map(|planned| Progress::Ready(Box::new(planned)))
 }
 
-fn refusal(error: PlanError) -> Refusal {
+fn refusal(error: &PlanError) -> Refusal {
     Refusal::new(error.reason(), error.to_string())
 }
 

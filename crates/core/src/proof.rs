@@ -97,6 +97,33 @@ pub fn judge(content: &PlanContent, facts: &Facts) -> Judgement {
     Judgement { verdict, findings }
 }
 
+/// The same judgement without a value of a field: for those who may not read the objects it is about.
+#[must_use]
+pub fn without_values(content: &PlanContent, judgement: Judgement) -> Judgement {
+    let told = content.expectations.iter().zip(judgement.findings);
+    let findings = told.map(|(expectation, finding)| match expectation {
+        Expectation::Fields { object, fields } => {
+            let paths: Vec<String> = fields.iter().map(|field| dotted(&field.path)).collect();
+            Finding {
+                expected: format!("{object} has {} as planned", paths.join(", ")),
+                actual: match finding.verdict {
+                    Verdict::NotYet => "some of these fields hold other values".to_owned(),
+                    Verdict::Proven | Verdict::Unknown | Verdict::Refuted => finding.actual,
+                },
+                ..finding
+            }
+        }
+        Expectation::WorkloadReady { .. }
+        | Expectation::Gone { .. }
+        | Expectation::Replaced { .. }
+        | Expectation::Condition { .. } => finding,
+    });
+    Judgement {
+        findings: findings.collect(),
+        ..judgement
+    }
+}
+
 fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
     let expected = describe(expectation);
     let (verdict, actual) = match expectation {

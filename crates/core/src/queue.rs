@@ -2,7 +2,7 @@
 //! memory, rebuilt from status after a restart: claims and preconditions keep a cluster safe without it, it only
 //! keeps executions from getting in each other's way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kexec_api::execution::KubernetesExecution;
@@ -123,14 +123,16 @@ impl Queue {
         if let Some(holder) = holder {
             return Turn::TargetBusy {
                 holder: holder.execution.clone(),
-                position: self.position(ticket, |other| other.target == ticket.target),
+                position: self.position_at_target(ticket),
             };
         }
-        let rivals = self.position(ticket, |other| other.target == ticket.target);
-        let free = self.slots.saturating_sub(self.holders.len());
-        let position = self.position(ticket, |other| !self.target_busy(other));
-        if rivals > 1 || usize::try_from(position).map_or(true, |position| position > free) {
-            return Turn::NoSlot { position };
+        let next = self.next();
+        let ahead = next.iter().filter(|one| order(one) < order(ticket)).count();
+        let is_next = next.iter().any(|one| one.uid == ticket.uid);
+        if !is_next || ahead >= self.free() {
+            return Turn::NoSlot {
+                position: place(ahead),
+            };
         }
         self.waiting.remove(&ticket.uid);
         self.holders.insert(ticket.uid.clone(), ticket.clone());
@@ -144,17 +146,23 @@ impl Queue {
         if !held && !waited {
             return Vec::new();
         }
-        let mut next: Vec<&Ticket> = self
-            .waiting
-            .values()
-            .filter(|ticket| !self.target_busy(ticket))
-            .collect();
+        let next = self.next().into_iter().take(self.free());
+        next.map(|ticket| ticket.uid.clone()).collect()
+    }
+
+    /// Slots that nobody holds.
+    fn free(&self) -> usize {
+        self.slots.saturating_sub(self.holders.len())
+    }
+
+    /// The first of each target that nobody works on, in their order: rivals never take a slot from each other.
+    fn next(&self) -> Vec<&Ticket> {
+        let waiting = self.waiting.values();
+        let mut next: Vec<&Ticket> = waiting.filter(|one| !self.target_busy(one)).collect();
         next.sort_by(|a, b| order(a).cmp(&order(b)));
-        let free = self.slots.saturating_sub(self.holders.len());
-        next.into_iter()
-            .take(free)
-            .map(|ticket| ticket.uid.clone())
-            .collect()
+        let mut targets = BTreeSet::new();
+        next.retain(|ticket| targets.insert(&ticket.target));
+        next
     }
 
     /// Executions at work.
@@ -175,17 +183,18 @@ impl Queue {
             .any(|holder| holder.target == ticket.target)
     }
 
-    /// Place of a waiting ticket among those that `counts` picks, from 1.
-    fn position(&self, ticket: &Ticket, counts: impl Fn(&Ticket) -> bool) -> u32 {
-        let ahead = self
-            .waiting
-            .values()
-            .filter(|other| {
-                other.uid != ticket.uid && counts(other) && order(other) < order(ticket)
-            })
-            .count();
-        u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1)
+    /// Place of a waiting ticket among those for its target, from 1.
+    fn position_at_target(&self, ticket: &Ticket) -> u32 {
+        let rivals = self.waiting.values().filter(|other| {
+            other.uid != ticket.uid && other.target == ticket.target && order(other) < order(ticket)
+        });
+        place(rivals.count())
     }
+}
+
+/// The place, from 1, behind that many others.
+fn place(ahead: usize) -> u32 {
+    u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// Higher priority first, then the older, then the UID so that the order is total.

@@ -106,6 +106,13 @@ impl View<'_> {
             .and_then(|status| status.phase)
     }
 
+    /// Whether the execution is to be stopped: it was cancelled, or it is being deleted and somebody's finalizer keeps it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.execution.spec.is_cancel_requested()
+            || self.execution.metadata.deletion_timestamp.is_some()
+    }
+
     /// The plan of the recorded intent, if it is known.
     #[must_use]
     pub fn plan(&self) -> Option<&PlanContent> {

@@ -41,7 +41,7 @@ pub struct Scene {
     pub user: Client,
     /// Namespace of the operator, its Jobs and their claims.
     pub system_namespace: String,
-    /// Suffix of the scene's own installation; empty for the shared one.
+    /// Suffix of the cluster-scoped objects of the scene's installation.
     pub suffix: String,
     mark: Mark,
 }

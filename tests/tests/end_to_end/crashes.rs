@@ -2,7 +2,6 @@
 //! as without the crash, with the same number of effects. The points are enumerated, not sampled.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
@@ -11,7 +10,7 @@ use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::execution::KubernetesExecution;
 use kexec_api::names;
 use kexec_api::phase::{ActionResult, Outcome, Phase};
-use kexec_devcluster::node::{ActiveFault, Fault as NodeFault};
+use kexec_devcluster::node::ActiveFault;
 use kexec_tests::fault_proxy::{Fault, FaultProxy, RequestInfo, at_write, pass};
 use kexec_tests::harness::{Scene, eventually};
 use kube::Api;
@@ -145,15 +144,10 @@ fn execution(scenario: Scenario, scene: &Scene) -> serde_json::Value {
 }
 
 fn disturb(scenario: Scenario, scene: &Scene) -> Option<ActiveFault> {
-    let namespace = scene.namespace.clone();
-    let replace = |binary: PathBuf| {
-        let of_scene = move |pod: &k8s_openapi::api::core::v1::Pod| runners::is_of(pod, &namespace);
-        Some(scene.cluster.node().faults().for_pods_of(of_scene, NodeFault::ReplaceBinary(binary)))
-    };
     match scenario {
         Scenario::Success | Scenario::ProofFails => None,
-        Scenario::ActionFails => replace(runners::failing()),
-        Scenario::TimeOut => replace(runners::hanging()),
+        Scenario::ActionFails => Some(runners::replace(scene, runners::failing())),
+        Scenario::TimeOut => Some(runners::replace(scene, runners::hanging())),
     }
 }
 

@@ -75,6 +75,12 @@ impl CallError {
         }
     }
 
+    /// Whether the API server serves no such kind at all.
+    #[must_use]
+    pub fn is_not_served(&self) -> bool {
+        self.class() == Class::Absent && self.said().contains("page not found")
+    }
+
     /// What the API server said, or the error itself.
     #[must_use]
     pub fn said(&self) -> String {

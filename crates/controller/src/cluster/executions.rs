@@ -1,4 +1,4 @@
-//! Calls on KubernetesExecutions: read one, write its status, delete it when its time has come.
+//! Calls on `KubernetesExecutions`: read one, write its status, delete it when its time has come.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

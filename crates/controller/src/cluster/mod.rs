@@ -20,7 +20,7 @@ use crate::metrics::{CallResult, Metrics};
 pub use attempts::Created;
 pub use error::{CallError, Class, ConnectError};
 pub use executions::Written;
-pub use policies::PolicyObject;
+pub use policies::{LivePolicy, PolicyObject};
 
 /// Longest time one call may take (BR-PERF-001).
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);

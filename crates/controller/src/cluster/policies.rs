@@ -19,16 +19,30 @@ pub struct PolicyObject {
     pub name: String,
 }
 
+/// A policy object as it is on the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LivePolicy {
+    /// The API server knows no such kind.
+    NotServed,
+    /// There is no such object.
+    Absent,
+    /// Its spec.
+    Spec(Value),
+}
+
 impl Cluster {
-    /// The live spec of a policy object; `None` when there is no such object.
-    pub async fn policy_spec(&self, object: &PolicyObject) -> Result<Option<Value>, CallError> {
+    /// A policy object as it is on the cluster.
+    pub async fn policy_spec(&self, object: &PolicyObject) -> Result<LivePolicy, CallError> {
         let objects = api(self.calls.clone(), &object.kind, None);
         match self
             .call("read an admission policy", objects.get(&object.name))
             .await
         {
-            Ok(found) => Ok(plain(&found).get("spec").cloned()),
-            Err(error) if error.class() == Class::Absent => Ok(None),
+            Ok(found) => Ok(LivePolicy::Spec(
+                plain(&found).get("spec").cloned().unwrap_or_default(),
+            )),
+            Err(error) if error.is_not_served() => Ok(LivePolicy::NotServed),
+            Err(error) if error.class() == Class::Absent => Ok(LivePolicy::Absent),
             Err(error) => Err(error),
         }
     }

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use jiff::Timestamp;
 use kexec_api::execution::KubernetesExecution;
+use kexec_api::phase::Phase;
 use kexec_core::Registry;
-use kexec_core::decide::decide;
+use kexec_core::decide::{FIRST_ATTEMPT, decide};
 use kexec_core::queue::Queue;
 use kexec_core::settings::Settings;
 use kexec_core::view::View;
@@ -112,6 +113,10 @@ pub async fn reconcile(
 }
 
 /// When a failed reconcile is tried again.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the library hands it over so"
+)]
 pub fn after_error(execution: Arc<Guarded>, error: &ReconcileError, _: Arc<Context>) -> Action {
     let (namespace, name) = (
         execution.namespace().unwrap_or_default(),
@@ -137,8 +142,13 @@ async fn reconcile_guarded(
 }
 
 #[tracing::instrument(name = "reconcile", skip_all, fields(
-    namespace = execution.namespace(), name = execution.name_any(), uid = execution.uid(),
-    action = execution.spec.action_definition.action_type, phase, attempt = kexec_core::decide::FIRST_ATTEMPT,
+    execution.namespace = execution.namespace(),
+    execution.name = execution.name_any(),
+    execution.uid = execution.uid(),
+    action = execution.spec.action_definition.action_type,
+    attempt = FIRST_ATTEMPT,
+    phase,
+    decision,
 ))]
 async fn reconcile_execution(
     execution: &KubernetesExecution,
@@ -155,7 +165,9 @@ async fn reconcile_execution(
             settings: &context.settings,
             gathered: &state.gathered,
         });
-        tracing::debug!(decision = decision.name(), "decided");
+        let span = tracing::Span::current();
+        span.record("phase", state.phase().map(Phase::as_str));
+        span.record("decision", decision.name());
         match perform::perform(decision, &mut state, context, now).await? {
             Step::Again => {}
             Step::Done(action) => return Ok(action),

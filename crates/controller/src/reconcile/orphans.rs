@@ -17,7 +17,7 @@ use super::perform::release;
 use crate::cluster::CallError;
 
 /// How often all Jobs are looked at.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How soon a failed look is repeated.
 const RETRY: Duration = Duration::from_secs(1);
 /// Most decisions about one Job at a time.
@@ -106,24 +106,21 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
                     "execution was deleted: its runner is stopped, nothing is undone"
                 );
                 context.events.orphaned(job, &uid);
-                let stopped = context.cluster.stop_pod(pod).await?;
-                stopped
-                    .into_iter()
-                    .for_each(|pod| context.attempts.changed_pod(job, pod));
+                if let Some(pod) = context.cluster.stop_pod(pod).await? {
+                    context.attempts.changed_pod(job, pod);
+                }
                 return Ok(None);
             }
             Decision::DeleteJob => {
-                let deleted = context.cluster.delete_job(job).await?;
-                deleted
-                    .into_iter()
-                    .for_each(|job| context.attempts.changed_job(job));
+                if let Some(changed) = context.cluster.delete_job(job).await? {
+                    context.attempts.changed_job(changed);
+                }
                 return Ok(None);
             }
             Decision::ExpireJob { seconds } => {
-                let expiring = context.cluster.expire_job(job, seconds).await?;
-                expiring
-                    .into_iter()
-                    .for_each(|job| context.attempts.changed_job(job));
+                if let Some(changed) = context.cluster.expire_job(job, seconds).await? {
+                    context.attempts.changed_job(changed);
+                }
                 return Ok(None);
             }
             Decision::Wait { until } => return Ok(until),

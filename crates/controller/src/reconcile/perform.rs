@@ -69,20 +69,19 @@ pub(super) async fn perform(
             return Ok(Step::Done(Action::await_change()));
         }
         Decision::DeleteJob => {
-            let deleted = cluster.delete_job(&state.job).await.map_err(call)?;
-            deleted
-                .into_iter()
-                .for_each(|job| context.attempts.changed_job(job));
+            if let Some(job) = cluster.delete_job(&state.job).await.map_err(call)? {
+                context.attempts.changed_job(job);
+            }
             return Ok(Step::Done(Action::await_change()));
         }
         Decision::ExpireJob { seconds } => {
-            let expiring = cluster
+            if let Some(job) = cluster
                 .expire_job(&state.job, seconds)
                 .await
-                .map_err(call)?;
-            expiring
-                .into_iter()
-                .for_each(|job| context.attempts.changed_job(job));
+                .map_err(call)?
+            {
+                context.attempts.changed_job(job);
+            }
         }
         Decision::Watch(needs) => watch(needs, state, context).await?,
         Decision::DeleteExecution => {
@@ -194,7 +193,7 @@ async fn record(
         Written::Yes(execution) => {
             let uid = state.uid();
             context.memory.update(&uid, |remembered| {
-                remembered.written = Some(execution.clone())
+                remembered.written = Some(execution.clone());
             });
             state.execution = *execution;
             if state
@@ -227,7 +226,7 @@ async fn record_intent(
     {
         let uid = state.uid();
         context.memory.update(&uid, |remembered| {
-            remembered.intended = Some(planned.clone())
+            remembered.intended = Some(planned.clone());
         });
         context.events.started(&state.execution, &planned.summary);
         state.gathered.intended = Some(planned);

@@ -62,7 +62,7 @@ impl Attempts {
     /// Watches the Jobs until dropped.
     pub async fn watch_jobs(self, client: Client, namespace: String) {
         self.watch::<Job>(Api::namespaced(client, &namespace), JOBS, |seen, job| {
-            seen.job = job
+            seen.job = job;
         })
         .await;
     }
@@ -70,7 +70,7 @@ impl Attempts {
     /// Watches the pods until dropped.
     pub async fn watch_pods(self, client: Client, namespace: String) {
         self.watch::<Pod>(Api::namespaced(client, &namespace), PODS, |seen, pod| {
-            seen.pod = pod
+            seen.pod = pod;
         })
         .await;
     }
@@ -152,9 +152,9 @@ impl Attempts {
             }
         }
         drop(seen);
-        woken
-            .into_iter()
-            .for_each(|(uid, job)| self.wake(&uid, job));
+        for (uid, job) in woken {
+            self.wake(&uid, job);
+        }
     }
 
     fn wake(&self, execution_uid: &str, job: String) {

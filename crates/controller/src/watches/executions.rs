@@ -119,7 +119,7 @@ impl Keeper {
             Ok(watcher::Event::Init) => {}
             Ok(watcher::Event::InitDone) => self.health.synced(WATCH),
             Ok(watcher::Event::Apply(execution) | watcher::Event::InitApply(execution)) => {
-                self.seen(&execution)
+                self.seen(&execution);
             }
             Ok(watcher::Event::Delete(execution)) => self.deleted(&execution),
         }

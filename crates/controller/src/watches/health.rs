@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How long a watch may fail before the operator does not count as alive any more.
-const FAILING_FOR_TOO_LONG: Duration = Duration::from_secs(300);
+const FAILING_FOR_TOO_LONG: Duration = Duration::from_mins(5);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {

@@ -51,7 +51,7 @@ impl Proofs {
         let facts = Arc::new(Mutex::new(Facts::default()));
         let (sender, missing) = watch::channel(needs.len());
         let sender = Arc::new(sender);
-        let mut watches = JoinSet::new();
+        let mut followed = JoinSet::new();
         for need in needs {
             let follow = Follow {
                 facts: Arc::clone(&facts),
@@ -59,14 +59,14 @@ impl Proofs {
                 execution: execution.clone(),
                 waker: self.waker.clone(),
             };
-            watches.spawn(follow.run(self.client.clone(), need));
+            followed.spawn(follow.run(self.client.clone(), need));
         }
         watched.insert(
             uid.to_owned(),
             Proof {
                 facts,
                 missing,
-                _watches: watches,
+                _watches: followed,
             },
         );
     }
@@ -157,7 +157,7 @@ impl Follow {
                     self.tell(&need, Fact::NotReadable(rule), &mut read);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, kind = need.kind().kind, "watch for a proof failed")
+                    tracing::debug!(%error, kind = need.kind().kind, "watch for a proof failed");
                 }
             }
         }

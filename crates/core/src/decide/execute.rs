@@ -47,7 +47,7 @@ pub(super) fn decide(view: &View<'_>) -> Decision {
             let result = result_of(view, &end);
             let (reason, message) = outcome::settle_never_started(&end, &result);
             let (reason, message) = cancelled_or(view, reason, message);
-            finish(view, reason, &message, Some(&end), result.ok())
+            finish(view, reason, &message, Some(&end), result.as_ref().ok())
         }
         AttemptState::Ended(end) => ended(view, &end),
         AttemptState::Lost { cause, quiet_from } => lost(view, cause, quiet_from),
@@ -70,7 +70,7 @@ fn without_job(view: &View<'_>) -> Decision {
         }
         return fail(view, problem.reason, &problem.message);
     }
-    if view.execution.spec.is_cancel_requested() || view.now >= deadline(view) {
+    if view.is_cancelled() || view.now >= deadline(view) {
         return given_up();
     }
     if let Some(planned) = &view.gathered.intended {
@@ -149,7 +149,7 @@ fn starting(view: &View<'_>, since: Timestamp, trouble: Option<&StartTrouble>) -
         .saturating_add(view.settings.start_timeout)
         .unwrap_or(Timestamp::MAX)
         .min(deadline(view));
-    let cancel = view.execution.spec.is_cancel_requested();
+    let cancel = view.is_cancelled();
     if !cancel && view.now < last {
         return wait_until(last);
     }
@@ -170,7 +170,7 @@ fn starting(view: &View<'_>, since: Timestamp, trouble: Option<&StartTrouble>) -
 }
 
 fn running(view: &View<'_>) -> Decision {
-    if view.execution.spec.is_cancel_requested() && !is_stopping(view) {
+    if view.is_cancelled() && !is_stopping(view) {
         return Decision::StopPod;
     }
     let last = last_sight(view);
@@ -209,7 +209,7 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
         }
         Settled::Nothing { reason, message } | Settled::Partly { reason, message } => {
             let (reason, message) = cancelled_or(view, reason, message);
-            finish(view, reason, &message, Some(end), result)
+            finish(view, reason, &message, Some(end), result.as_ref())
         }
         Settled::Unclear {
             reason: Reason::ClaimLost,
@@ -228,7 +228,9 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
         }
         Settled::Unclear { reason, message } => {
             let (reason, message) = cancelled_or(view, reason, message);
-            prove::decide(view, &prove::Ended::unclear(reason, message, end))
+            let told = result.filter(|_| reason == Reason::OutcomeUnknown);
+            let ended = prove::Ended::unclear(reason, message, end).reporting(told);
+            prove::decide(view, &ended)
         }
         Settled::Written => prove::decide(view, &prove::Ended::written(end, result)),
     }
@@ -236,7 +238,7 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
 
 /// A pod is stopped on request by its deadline: who asked for that is the reason, and not the time.
 fn cancelled_or(view: &View<'_>, reason: Reason, message: String) -> (Reason, String) {
-    if reason == Reason::DeadlineExceeded && view.execution.spec.is_cancel_requested() {
+    if reason == Reason::DeadlineExceeded && view.is_cancelled() {
         (
             Reason::Cancelled,
             format!("cancelled on request: {message}"),
@@ -270,9 +272,7 @@ fn lost(view: &View<'_>, cause: LostCause, quiet_from: Option<Timestamp>) -> Dec
     };
     match view.gathered.sighting.claim {
         Claim::Unread => Decision::Tombstone,
-        Claim::Tombstone if view.execution.spec.is_cancel_requested() => {
-            cancelled_before_writing(view)
-        }
+        Claim::Tombstone if view.is_cancelled() => cancelled_before_writing(view),
         Claim::Tombstone => fail(view, reason, &format!("{what}; nothing was written")),
         Claim::Runner => {
             let from = quiet_from.map_or(last, |from| from.min(last));
@@ -339,9 +339,9 @@ fn finish(
     reason: Reason,
     message: &str,
     end: Option<&End>,
-    result: Option<WorkResult>,
+    result: Option<&WorkResult>,
 ) -> Decision {
-    let mut finish = Finish::new(reason, message).with_result(result.as_ref());
+    let mut finish = Finish::new(reason, message).with_result(result);
     if let Some(end) = end {
         finish = finish.with_end(end);
     }

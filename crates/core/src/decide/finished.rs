@@ -56,6 +56,9 @@ pub(super) fn time_to_live(
 }
 
 fn expire(view: &View<'_>) -> Decision {
+    if view.execution.metadata.deletion_timestamp.is_some() {
+        return Decision::Wait { until: None };
+    }
     let own = view
         .execution
         .spec

@@ -95,9 +95,6 @@ impl Decision {
 /// What is to be done next about this execution.
 #[must_use]
 pub fn decide(view: &View<'_>) -> Decision {
-    if view.execution.metadata.deletion_timestamp.is_some() {
-        return Decision::Wait { until: None };
-    }
     match view.phase() {
         None | Some(Phase::Pending | Phase::Validating) => start::decide(view),
         Some(Phase::Executing) => execute::decide(view),

@@ -2,7 +2,9 @@
 //! Only a proof completes an execution; what the runner said merely decides how long to look.
 
 use jiff::Timestamp;
+use kexec_actions::facts::Facts;
 use kexec_api::condition::{ConditionType, Reason};
+use kexec_api::plan::PlanContent;
 use kexec_api::work::WorkResult;
 
 use super::{Decision, wait_until};
@@ -38,6 +40,11 @@ impl Ended {
             end: Some(end.clone()),
             result: None,
         }
+    }
+
+    /// With what the runner reported of the steps that it could tell.
+    pub(super) fn reporting(self, result: Option<WorkResult>) -> Self {
+        Self { result, ..self }
     }
 
     /// Nobody saw the runner's end.
@@ -150,7 +157,18 @@ fn judge(view: &View<'_>) -> Looked {
     };
     match &view.gathered.proof {
         None => Looked::Decide(Box::new(Decision::Watch(proof::needs(plan)))),
-        Some(facts) => Looked::Judged(proof::judge(plan, facts), proof::effect(plan, facts)),
+        Some(facts) => Looked::Judged(shown(view, plan, facts), proof::effect(plan, facts)),
+    }
+}
+
+/// The judgement as it may be told in the execution's namespace.
+fn shown(view: &View<'_>, plan: &PlanContent, facts: &Facts) -> Judgement {
+    let judgement = proof::judge(plan, facts);
+    let namespace = view.execution.metadata.namespace.as_deref();
+    if status::is_foreign(plan, namespace.unwrap_or_default()) {
+        proof::without_values(plan, judgement)
+    } else {
+        judgement
     }
 }
 

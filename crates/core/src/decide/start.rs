@@ -18,7 +18,7 @@ use crate::view::View;
 const POLICY_RETRY: SignedDuration = SignedDuration::from_secs(10);
 
 pub(super) fn decide(view: &View<'_>) -> Decision {
-    if view.execution.spec.is_cancel_requested() {
+    if view.is_cancelled() {
         return Decision::Record(Box::new(status::cancelled_before_start(view)));
     }
     if let Some(problem) = &view.gathered.policy_problem {
@@ -120,7 +120,7 @@ fn decide_with_turn(view: &View<'_>, request: &Request<'_>) -> Decision {
 /// A check that was asked for and cannot run blocks.
 fn unavailable(request: &Request<'_>) -> Option<Refusal> {
     let names: Vec<&str> = unavailable_checks(request.spec)
-        .map(|check| check.as_str())
+        .map(kexec_api::execution::spec::SafetyCheckType::as_str)
         .collect();
     (!names.is_empty()).then(|| {
         Refusal::new(

@@ -7,27 +7,32 @@ use kexec_api::work::{StepOutcome, StepRecord, WorkResult};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::within;
+
 /// Most changes listed.
 const LISTED: usize = 50;
+/// Most bytes of JSON that all changes listed have (I12).
+const LISTED_BYTES: usize = 12 * 1024;
+/// Most bytes of JSON that the states of one change have; of larger ones only the hash is told.
+const STATES_BYTES: usize = 4 * 1024;
 
-/// The changes of the steps that were written; none for a dry run.
-pub(super) fn changes(result: &WorkResult, content: &PlanContent) -> Vec<ResourceChange> {
+/// The changes of the steps that were written, and how many are left out; none for a dry run.
+pub(super) fn changes(result: &WorkResult, content: &PlanContent) -> (Vec<ResourceChange>, usize) {
     if result.dry_run {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
     let written = result
         .steps
         .iter()
         .filter(|record| record.outcome == StepOutcome::Written);
-    written
-        .filter_map(|record| {
-            let step = usize::try_from(record.step)
-                .ok()
-                .and_then(|index| content.steps.get(index))?;
-            Some(change(step, record))
-        })
-        .take(LISTED)
-        .collect()
+    let mut all = written.filter_map(|record| {
+        let step = usize::try_from(record.step)
+            .ok()
+            .and_then(|index| content.steps.get(index))?;
+        Some(change(step, record))
+    });
+    let (listed, unlisted) = within(LISTED_BYTES, all.by_ref().take(LISTED));
+    (listed, unlisted + all.count())
 }
 
 fn change(step: &Step, record: &StepRecord) -> ResourceChange {
@@ -53,13 +58,15 @@ fn change(step: &Step, record: &StepRecord) -> ResourceChange {
             Map::new(),
         ),
     };
-    let hash = Sha256::digest(json!([before, after]).to_string());
+    let states = json!([before, after]).to_string();
+    let hash = Sha256::digest(&states);
+    let told = |state: Map<String, Value>| (states.len() <= STATES_BYTES).then_some(state);
     ResourceChange {
         resource_type: Some(step.target().kind.clone()),
         resource_name: Some(step.target().name.clone()),
         change_type: Some(change_type),
-        before_state: Some(before),
-        after_state: Some(after),
+        before_state: told(before),
+        after_state: told(after),
         timestamp: record.at.map(Time),
         change_hash: Some(format!("{hash:x}").chars().take(16).collect()),
     }

@@ -17,7 +17,7 @@ use kexec_api::plan::{PlanContent, Step};
 use kexec_api::work::{RunnerMetrics, StepOutcome, StepRecord, WorkResult};
 
 use super::changes::changes;
-use super::{plan, renewed, set};
+use super::{plan, renewed, set, within};
 use crate::attempt::End;
 use crate::outcome::quote;
 use crate::proof::{Finding, Judgement, Verdict};
@@ -25,6 +25,8 @@ use crate::view::View;
 
 /// Most operations listed.
 const LISTED: usize = 50;
+/// Most bytes of JSON that all operations listed have (I12).
+const LISTED_BYTES: usize = 12 * 1024;
 
 /// How an execution, or its attempt, came to its end.
 #[derive(Clone, Debug)]
@@ -215,19 +217,19 @@ fn tell_attempt(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish:
             .unwrap_or_default();
         let content = plan::disclosed(content, namespace);
         let details = details(status);
-        details.kubernetes_operations = result
-            .steps
-            .iter()
-            .take(LISTED)
-            .map(|step| operation(step, &content))
-            .collect();
-        let left_out = result.steps.len().saturating_sub(LISTED);
+        let first = result.steps.iter().take(LISTED);
+        let (operations, unlisted) =
+            within(LISTED_BYTES, first.map(|step| operation(step, &content)));
+        details.kubernetes_operations = operations;
+        let left_out = result.steps.len().saturating_sub(LISTED) + unlisted;
         let left_out = u32::try_from(left_out)
             .unwrap_or(u32::MAX)
             .saturating_add(result.omitted_steps);
         details.operations_omitted = (left_out > 0).then_some(left_out);
-        details.resource_changes = changes(result, &content);
-        let affected = details.resource_changes.len();
+        let (changes, unlisted) = changes(result, &content);
+        let affected = changes.len() + unlisted;
+        details.resource_changes = changes;
+        details.changes_omitted = u32::try_from(unlisted).ok().filter(|count| *count > 0);
         summary(status).resources_affected = u32::try_from(affected).ok();
         status.performance_metrics = Some(performance(&result.metrics, &view.execution.spec));
     }

@@ -10,11 +10,14 @@ pub use beginning::{
     cancelled_before_start, executing, nothing_to_try, nothing_to_write, refused, waiting,
 };
 pub use ending::{Finish, finished, monitoring};
+pub(crate) use plan::is_foreign;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kexec_api::condition::{ConditionStatus, ConditionType, Reason};
 use kexec_api::execution::KubernetesExecutionStatus;
 use kexec_api::execution::status::Condition;
+
+use serde::Serialize;
 
 use crate::outcome::quote;
 use crate::view::View;
@@ -32,6 +35,21 @@ fn renewed(view: &View<'_>) -> KubernetesExecutionStatus {
         last_reconciled: Some(Time(view.now)),
         ..view.execution.status.clone().unwrap_or_default()
     }
+}
+
+/// The first of the items, as many as take that many bytes of JSON together (I12), and how many were left out.
+fn within<T: Serialize>(bytes: usize, items: impl IntoIterator<Item = T>) -> (Vec<T>, usize) {
+    let (mut kept, mut used, mut left_out) = (Vec::new(), 0_usize, 0_usize);
+    for item in items {
+        let size = serde_json::to_vec(&item).map_or(usize::MAX, |json| json.len());
+        used = used.saturating_add(size);
+        if used <= bytes {
+            kept.push(item);
+        } else {
+            left_out = left_out.saturating_add(1);
+        }
+    }
+    (kept, left_out)
 }
 
 /// Sets one condition, with its message bounded.

@@ -6,25 +6,29 @@ use kexec_api::plan::{Expectation, FieldChange, PlanContent, Step};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::within;
 use crate::outcome::quote;
 use crate::planning::Planned;
+use crate::settings::MAX_PLAN_BYTES;
 
 /// Most operations and targets listed.
 const LISTED: usize = 20;
+/// Most bytes of JSON that all operations listed have (I12).
+const LISTED_BYTES: usize = 4 * 1024;
 
 /// The plan as people read it.
 pub(super) fn shown(planned: &Planned, namespace: &str) -> PlanStatus {
     let content = disclosed(&planned.content, namespace);
-    let left_out = content.steps.len().saturating_sub(LISTED);
-    let notes = planned
-        .notes
-        .iter()
-        .map(|note| format!("; {note}"))
-        .collect::<String>();
+    let listed = content.steps.iter().take(LISTED).map(operation);
+    let (operations, unlisted) = within(LISTED_BYTES, listed);
+    let left_out = content.steps.len().saturating_sub(LISTED) + unlisted;
+    let notes: Vec<&str> = std::iter::once(planned.summary.as_str())
+        .chain(planned.notes.iter().map(String::as_str))
+        .collect();
     PlanStatus {
         hash: Some(planned.hash.to_string()),
-        summary: Some(quote(&format!("{}{notes}", planned.summary))),
-        operations: content.steps.iter().take(LISTED).map(operation).collect(),
+        summary: Some(quote(&notes.join("; "))),
+        operations,
         operations_omitted: u32::try_from(left_out).ok().filter(|count| *count > 0),
         targets: content.targets.iter().take(LISTED).map(target).collect(),
         rollback_summary: Some(quote(&rollback_summary(&content))),
@@ -39,24 +43,24 @@ pub(super) fn shown(planned: &Planned, namespace: &str) -> PlanStatus {
     }
 }
 
-/// The plan as status keeps it, for whoever undoes it: whole, unless texts had to be hidden.
+/// The plan as status keeps it, for whoever undoes it: whole, unless texts had to be hidden. Hashes are longer than most
+/// texts: a plan that they make too large is left out, since nobody could be helped by them (I12).
 pub(super) fn kept(planned: &Planned, namespace: &str) -> Map<String, Value> {
     let content = disclosed(&planned.content, namespace);
+    let is_plain = content == planned.content;
+    let fits = serde_json::to_vec(&content).is_ok_and(|json| json.len() <= MAX_PLAN_BYTES);
+    let texts = match (is_plain, fits) {
+        (true, _) => "plain",
+        (false, true) => "hashed",
+        (false, false) => "omitted",
+    };
     let mut state = Map::new();
     state.insert("planHash".to_owned(), planned.hash.as_str().into());
-    state.insert(
-        "texts".to_owned(),
-        if content == planned.content {
-            "plain"
-        } else {
-            "hashed"
-        }
-        .into(),
-    );
-    state.insert(
-        "plan".to_owned(),
-        serde_json::to_value(&content).unwrap_or_default(),
-    );
+    state.insert("texts".to_owned(), texts.into());
+    if is_plain || fits {
+        let plan = serde_json::to_value(&content).unwrap_or_default();
+        state.insert("plan".to_owned(), plan);
+    }
     state
 }
 
@@ -96,14 +100,18 @@ fn rollback_summary(content: &PlanContent) -> String {
     format!("undone by {}", steps.join("; "))
 }
 
-/// The content with its texts hashed when it is about a namespace other than the execution's.
-pub(super) fn disclosed(content: &PlanContent, namespace: &str) -> PlanContent {
-    let foreign = content
+/// Whether the content is about a namespace other than the execution's.
+pub(crate) fn is_foreign(content: &PlanContent, namespace: &str) -> bool {
+    content
         .targets
         .iter()
         .filter_map(|target| target.namespace.as_deref())
-        .any(|one| one != namespace);
-    if !foreign {
+        .any(|one| one != namespace)
+}
+
+/// The content with its texts hashed when it is about a namespace other than the execution's.
+pub(super) fn disclosed(content: &PlanContent, namespace: &str) -> PlanContent {
+    if !is_foreign(content, namespace) {
         return content.clone();
     }
     let mut content = content.clone();
