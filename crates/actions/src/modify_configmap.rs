@@ -33,6 +33,37 @@ pub(crate) struct Parameters {
     /// Keys of `binaryData` and the bytes each gets, in base64; null removes the key.
     #[schemars(schema_with = "base64_keys")]
     binary_data: Keys,
+    /// Keys to remove, in whichever of the two maps they are; the same as null there, which `kubectl apply` drops.
+    #[schemars(length(max = MAX_KEYS), inner(length(max = 253)))]
+    remove: Vec<String>,
+}
+
+impl Parameters {
+    /// The keys of both maps as they are asked to be, those to remove among them.
+    fn asked(&self, target: &Target) -> Result<(Keys, Keys), PlanError> {
+        let (mut text, mut bytes) = (self.data.clone(), self.binary_data.clone());
+        for key in &self.remove {
+            if [&text, &bytes]
+                .into_iter()
+                .any(|keys| keys.get(key).is_some_and(Option::is_some))
+            {
+                return Err(PlanError::invalid_parameter(
+                    "parameters.remove",
+                    &format!(
+                        "names \"{key}\", which is also given a value: write it in one place only"
+                    ),
+                ));
+            }
+            let is_binary = target
+                .live
+                .get("binaryData")
+                .and_then(|map| map.get(key))
+                .is_some();
+            let keys = if is_binary { &mut bytes } else { &mut text };
+            keys.insert(key.clone(), None);
+        }
+        Ok((text, bytes))
+    }
 }
 
 fn text_keys(_: &mut SchemaGenerator) -> Schema {
@@ -91,14 +122,15 @@ impl Action for ModifyConfigMap {
 
     fn plan(target: &Target, parameters: &Parameters, _: &Facts) -> Result<Draft, PlanError> {
         refuse_immutable(target)?;
-        if parameters.data.is_empty() && parameters.binary_data.is_empty() {
+        let (data, binary_data) = parameters.asked(target)?;
+        if data.is_empty() && binary_data.is_empty() {
             return Err(PlanError::invalid_parameter(
                 "parameters.data",
-                "and parameters.binaryData name no key: write at least one key in one of them",
+                "(nor binaryData, nor remove) names no key: write at least one key in one of them",
             ));
         }
-        let text = Section::of(target, "data", &parameters.data)?;
-        let bytes = Section::of(target, "binaryData", &parameters.binary_data)?;
+        let text = Section::of(target, "data", &data)?;
+        let bytes = Section::of(target, "binaryData", &binary_data)?;
         refuse_double(&text, &bytes)?;
         refuse_large(target, &text, &bytes)?;
         let changes: Vec<FieldChange> = text.changes().into_iter().chain(bytes.changes()).collect();
@@ -107,10 +139,9 @@ impl Action for ModifyConfigMap {
             subresource: None,
             changes,
         };
-        let named: Vec<&str> = parameters
-            .data
+        let named: Vec<&str> = data
             .keys()
-            .chain(parameters.binary_data.keys())
+            .chain(binary_data.keys())
             .map(String::as_str)
             .collect();
         Ok(Draft {

@@ -17,6 +17,7 @@ fn text<const N: usize>(data: [(&str, Option<&str>); N]) -> Parameters {
     Parameters {
         data: keys(data),
         binary_data: Keys::new(),
+        ..Parameters::default()
     }
 }
 
@@ -99,6 +100,7 @@ fn a_key_may_move_from_one_map_to_the_other_but_not_be_in_both() {
     let moved = Parameters {
         data: keys([("a", Some("1"))]),
         binary_data: keys([("a", None)]),
+        ..Parameters::default()
     };
     assert_eq!(
         diff(live(), &moved),
@@ -241,7 +243,7 @@ proptest! {
         target in live(),
         asked in btree_map(key(), proptest::option::of("[xy]{0,2}"), 1..4),
     ) {
-        let parameters = Parameters { data: asked.clone(), binary_data: Keys::new() };
+        let parameters = Parameters { data: asked.clone(), ..Parameters::default() };
         let draft = plan(&target, &parameters).expect("plans");
         let mut object = Some(target.live.clone());
         for step in &draft.steps {
@@ -262,4 +264,33 @@ proptest! {
         }
         prop_assert_eq!(object, Some(target.live));
     }
+}
+
+#[test]
+fn keys_to_remove_are_removed_from_the_map_they_are_in() {
+    let live = json!({"data": {"a": "1", "b": "2"}, "binaryData": {"c": "AQ==", "d": "Ag=="}});
+    let asked = Parameters {
+        remove: ["a", "c", "absent"].map(str::to_owned).to_vec(),
+        ..Parameters::default()
+    };
+    assert_eq!(
+        diff(live, &asked),
+        [
+            "data.a: \"1\" -> (unset)",
+            "binaryData.c: \"AQ==\" -> (unset)"
+        ]
+    );
+}
+
+#[test]
+fn a_key_that_is_both_set_and_removed_is_refused() {
+    let asked = Parameters {
+        remove: vec!["a".to_owned()],
+        ..text([("a", Some("1"))])
+    };
+    let message = refusal(json!({"data": {}}), &asked);
+    assert!(
+        message.contains("parameters.remove names \"a\", which is also given a value"),
+        "{message}"
+    );
 }
