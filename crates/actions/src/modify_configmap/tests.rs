@@ -126,7 +126,7 @@ fn an_immutable_one_is_refused() {
 fn naming_no_key_is_refused() {
     assert_eq!(
         refusal(json!({"data": {"a": "1"}}), &Parameters::default()),
-        "spec.actionDefinition.parameters.data and parameters.binaryData name no key: write at least one key in one of \
+        "spec.actionDefinition.parameters.data (nor binaryData, nor remove) names no key: write at least one key in one of \
          them"
     );
 }
