@@ -49,7 +49,7 @@ impl Parameters {
             {
                 return Err(PlanError::invalid_parameter(
                     "parameters.remove",
-                    &format!(
+                    format!(
                         "names \"{key}\", which is also given a value: write it in one place only"
                     ),
                 ));

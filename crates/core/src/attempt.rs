@@ -45,7 +45,7 @@ pub enum Claim {
     Unread,
     /// The controller's tombstone: this attempt never writes again.
     Tombstone,
-    /// A runner's: it may have written.
+    /// A runner's, or nobody can say any more that none had it: it may have written.
     Runner,
 }
 
@@ -54,8 +54,10 @@ pub enum Claim {
 pub struct Sighting {
     /// The Job of that name.
     pub job: Presence<Job>,
-    /// Its pod.
+    /// Its pod; of several, the newest seen.
     pub pod: Presence<Pod>,
+    /// Pods that the Job had before that one: a pod that vanished is replaced, and may still have a process.
+    pub earlier_pods: Vec<Presence<Pod>>,
     /// Its claim.
     pub claim: Claim,
 }
@@ -137,6 +139,12 @@ pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> At
         Presence::Never => None,
         Presence::Here(job) | Presence::Gone { last: job, .. } => Some(job),
     };
+    if !sighting.earlier_pods.is_empty() {
+        return AttemptState::Lost {
+            cause: LostCause::PodDeleted,
+            quiet_from: quiet_from(sighting, container),
+        };
+    }
     let from_pod = sighting
         .pod
         .last()
@@ -159,6 +167,27 @@ pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> At
         (Presence::Here(_), Presence::Here(_), Some(state)) => state,
         (_, _, _) => job.map_or(AttemptState::Absent, without_pod),
     }
+}
+
+/// From when on none of several pods can write; what one of them says of itself tells nothing of the others.
+fn quiet_from(sighting: &Sighting, container: &str) -> Option<Timestamp> {
+    let pods = sighting.earlier_pods.iter().chain([&sighting.pod]);
+    let quiet = pods.map(|pod| {
+        let state = pod.last().and_then(|pod| pod_state(pod, container));
+        match (state, pod) {
+            (Some(AttemptState::Ended(_) | AttemptState::NeverStarted(_)), _)
+            | (_, Presence::Never) => Some(Timestamp::MIN),
+            (_, Presence::Gone { since, .. }) => Some(
+                since
+                    .saturating_add(TOKEN_OUTLIVES_POD)
+                    .unwrap_or(Timestamp::MAX),
+            ),
+            (_, Presence::Here(_)) => None,
+        }
+    });
+    quiet.fold(Some(Timestamp::MIN), |all, one| {
+        all.zip(one).map(|(a, b)| a.max(b))
+    })
 }
 
 /// Says of an end whether somebody deleted the Job or the pod.

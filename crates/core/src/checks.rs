@@ -25,6 +25,11 @@ const DEFAULTS: [SafetyCheckType; 3] = [
     SafetyCheckType::PermissionCheck,
 ];
 
+/// Most prerequisites and conditions that are listed as not performed.
+const MAX_UNBUILT: usize = 32;
+/// Longest name of a check, in characters.
+const MAX_NAME: usize = 64;
+
 /// Every check to be reported: the defaults, then what the spec asks for beyond them, each once.
 #[must_use]
 pub fn requested(spec: &KubernetesExecutionSpec) -> Vec<SafetyCheckType> {
@@ -60,6 +65,34 @@ pub fn report(
                 Reason::CheckUnavailable,
                 "this version cannot run it",
             ),
+        })
+        .chain(unbuilt(&view.execution.spec))
+        .collect()
+}
+
+/// What else a spec asks to be seen to before the start: said not to have been, one by one.
+fn unbuilt(spec: &KubernetesExecutionSpec) -> Vec<SafetyCheckResult> {
+    let metadata = spec.action_definition.action_metadata.iter();
+    let prerequisites = metadata.flat_map(|metadata| &metadata.prerequisites);
+    let prerequisites = prerequisites.map(|name| format!("prerequisite/{name}"));
+    let conditions = spec
+        .execution_config
+        .validation_config
+        .pre_conditions
+        .iter();
+    let conditions = conditions.map(|check| format!("preCondition/{}", check.name));
+    prerequisites
+        .chain(conditions)
+        .take(MAX_UNBUILT)
+        .map(|name| SafetyCheckResult {
+            check_type: Some(name.chars().take(MAX_NAME).collect()),
+            performed: Some(false),
+            reason: Some(Reason::NotPerformed.as_str().to_owned()),
+            message: Some(
+                "not performed: this version does not evaluate it, and it does not block"
+                    .to_owned(),
+            ),
+            ..SafetyCheckResult::default()
         })
         .collect()
 }

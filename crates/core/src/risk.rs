@@ -40,7 +40,13 @@ pub fn assess(
     }
     let sum: f64 = base(metadata.risk) + factors.iter().map(|factor| factor.score).sum::<f64>();
     let score = (sum.clamp(0.0, 1.0) * 100.0).round() / 100.0;
-    let asked = execution.spec.execution_config.safety_config.risk_level;
+    let spec = &execution.spec;
+    let of_action = spec
+        .action_definition
+        .action_metadata
+        .as_ref()
+        .and_then(|metadata| metadata.risk_level);
+    let asked = of_action.max(spec.execution_config.safety_config.risk_level);
     let level = asked.map_or(level(score), |asked| asked.max(level(score)));
     RiskAssessment {
         risk_level: Some(level),

@@ -29,9 +29,13 @@ pub(super) fn changes(result: &WorkResult, content: &PlanContent) -> (Vec<Resour
         let step = usize::try_from(record.step)
             .ok()
             .and_then(|index| content.steps.get(index))?;
-        Some(change(step, record))
+        Some((step, record))
     });
-    let (listed, unlisted) = within(LISTED_BYTES, all.by_ref().take(LISTED));
+    let first = all.by_ref().take(LISTED);
+    let (listed, unlisted) = within(
+        LISTED_BYTES,
+        first.map(|(step, record)| change(step, record)),
+    );
     (listed, unlisted + all.count())
 }
 

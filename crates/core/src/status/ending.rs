@@ -5,22 +5,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kexec_api::condition::{ConditionType, FailureClass, Reason};
+use kexec_api::execution::KubernetesExecutionStatus;
 use kexec_api::execution::duration;
 use kexec_api::execution::status::{
-    AttemptResult, ExecutionDetails, ExecutionSummary, KubernetesApiCalls, KubernetesOperation,
-    OperationResult, OutcomeVerification, PerformanceMetrics, PostExecutionValidation,
-    ResourceUtilization, RetryAttempt, RollbackInfo, StepResult,
+    AttemptResult, ExecutionDetails, ExecutionSummary, KubernetesOperation, OperationResult,
+    RetryAttempt, RollbackInfo, StepResult,
 };
-use kexec_api::execution::{KubernetesExecutionSpec, KubernetesExecutionStatus};
 use kexec_api::phase::{ActionResult, Outcome, Phase};
 use kexec_api::plan::{PlanContent, Step};
-use kexec_api::work::{RunnerMetrics, StepOutcome, StepRecord, WorkResult};
+use kexec_api::work::{StepOutcome, StepRecord, WorkResult};
 
 use super::changes::changes;
-use super::{plan, renewed, set, within};
+use super::{performance, plan, renewed, set, verification, within};
 use crate::attempt::End;
 use crate::outcome::quote;
-use crate::proof::{Finding, Judgement, Verdict};
+use crate::proof::Judgement;
 use crate::view::View;
 
 /// Most operations listed.
@@ -140,7 +139,7 @@ pub fn monitoring(
     let mut status = renewed(view);
     status.phase = Some(Phase::Monitoring);
     tell_attempt(&mut status, view, finish);
-    tell_proof(&mut status, judgement);
+    verification::tell(&mut status, view, judgement);
     let waits = (
         Reason::VerifyingOutcome,
         "the writes are done; the outcome is being proven on the live target",
@@ -167,7 +166,7 @@ pub(super) fn finished_from(
     let is_success = phase == Phase::Completed;
     tell_attempt(&mut status, view, finish);
     if let Some(judgement) = &finish.judgement {
-        tell_proof(&mut status, judgement);
+        verification::tell(&mut status, view, judgement);
     }
     tell_rollback(&mut status, view, is_success);
     summarize(&mut status, view, finish);
@@ -197,7 +196,10 @@ fn step_result(status: &KubernetesExecutionStatus, view: &View<'_>, finish: &Fin
             .as_ref()
             .map(|parent| parent.step_id.clone()),
         outcome: Some(finish.outcome()),
-        verified: Some(post.and_then(|post| post.passed).unwrap_or(false)),
+        // What held before as well proves nothing: only an execution that completed was verified.
+        verified: Some(
+            finish.phase() == Phase::Completed && post.and_then(|post| post.passed) == Some(true),
+        ),
         message: Some(finish.message.clone()),
         rollback_available: Some(false),
     }
@@ -231,7 +233,7 @@ fn tell_attempt(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish:
         details.resource_changes = changes;
         details.changes_omitted = u32::try_from(unlisted).ok().filter(|count| *count > 0);
         summary(status).resources_affected = u32::try_from(affected).ok();
-        status.performance_metrics = Some(performance(&result.metrics, &view.execution.spec));
+        status.performance_metrics = performance::metrics(&result.metrics, &view.execution.spec);
     }
 }
 
@@ -255,73 +257,6 @@ fn operation(step: &StepRecord, content: &PlanContent) -> KubernetesOperation {
             .map(|target| target.api_version.clone()),
         status_code: step.status_code.map(i32::from),
     }
-}
-
-fn performance(metrics: &RunnerMetrics, spec: &KubernetesExecutionSpec) -> PerformanceMetrics {
-    let config = &spec.execution_config.monitoring_config.resource_monitoring;
-    let average = metrics.total_millis.checked_div(u64::from(metrics.calls));
-    let cpu = metrics
-        .cpu_millis
-        .zip(metrics.wall_millis)
-        .filter(|(_, wall)| *wall > 0);
-    PerformanceMetrics {
-        execution_time: metrics.wall_millis.map(millis),
-        kubernetes_api_calls: Some(KubernetesApiCalls {
-            total_calls: Some(metrics.calls),
-            average_response_time: average.map(millis),
-            slowest_call: (metrics.calls > 0).then(|| millis(metrics.slowest_millis)),
-            fastest_call: (metrics.calls > 0).then(|| millis(metrics.fastest_millis)),
-            failed_calls: Some(metrics.failed_calls),
-            timeout_calls: Some(metrics.timed_out_calls),
-        }),
-        resource_utilization: Some(ResourceUtilization {
-            average_cpu_usage: cpu
-                .filter(|_| config.enable_cpu_monitoring)
-                .map(|(cpu, wall)| format!("{}m", cpu.saturating_mul(1000) / wall)),
-            peak_memory_usage: metrics
-                .peak_memory_bytes
-                .filter(|_| config.enable_memory_monitoring)
-                .map(|bytes| format!("{}Ki", bytes / 1024)),
-            network_bytes_transferred: metrics
-                .network_bytes
-                .filter(|_| config.enable_network_monitoring)
-                .map(|bytes| bytes.to_string()),
-            ..ResourceUtilization::default()
-        }),
-        effectiveness_score: None,
-        performance_score: None,
-    }
-}
-
-/// What was expected and what is there (ST-24…ST-28).
-fn tell_proof(status: &mut KubernetesExecutionStatus, judgement: &Judgement) {
-    let join = |part: fn(&Finding) -> &str| {
-        let parts: Vec<&str> = judgement.findings.iter().map(part).collect();
-        Some(quote(&parts.join("; ")))
-    };
-    let passed = judgement.verdict == Verdict::Proven;
-    let verdict = match judgement.verdict {
-        Verdict::Proven => "verified",
-        Verdict::NotYet => "not yet",
-        Verdict::Unknown => "unknown",
-        Verdict::Refuted => "refuted",
-    };
-    let results = status.validation_results.get_or_insert_default();
-    results.post_execution_validation = Some(PostExecutionValidation {
-        passed: Some(passed),
-        outcome_verification: Some(OutcomeVerification {
-            expected_outcome: join(|finding| &finding.expected),
-            actual_outcome: join(|finding| &finding.actual),
-            outcome_match: Some(passed),
-            verification_details: Some(
-                [("verdict".to_owned(), verdict.into())]
-                    .into_iter()
-                    .collect(),
-            ),
-        }),
-        side_effects: None,
-        health_checks: Vec::new(),
-    });
 }
 
 /// An automatic rollback that would have been due is said not to have been performed.

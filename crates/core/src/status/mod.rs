@@ -4,7 +4,9 @@
 mod beginning;
 mod changes;
 mod ending;
+mod performance;
 mod plan;
+mod verification;
 
 pub use beginning::{
     cancelled_before_start, executing, nothing_to_try, nothing_to_write, refused, waiting,
