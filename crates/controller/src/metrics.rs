@@ -130,7 +130,7 @@ impl Metrics {
     }
 
     fn register(&self) -> Result<(), MetricsError> {
-        let all: [Box<dyn prometheus::core::Collector>; 13] = [
+        let all: [Box<dyn prometheus::core::Collector>; 12] = [
             Box::new(self.calls.clone()),
             Box::new(self.call_seconds.clone()),
             Box::new(self.reconcile_seconds.clone()),
@@ -143,10 +143,6 @@ impl Metrics {
             Box::new(self.waiting.clone()),
             Box::new(self.policies_in_force.clone()),
             Box::new(self.watches_synced.clone()),
-            Box::new(
-                IntGauge::new("kexec_up", "1 while the operator runs.")
-                    .map_err(MetricsError::Register)?,
-            ),
         ];
         all.into_iter()
             .try_for_each(|collector| self.registry.register(collector))

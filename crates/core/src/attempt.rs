@@ -172,7 +172,7 @@ pub fn classify(sighting: &Sighting, execution_uid: &str, container: &str) -> At
 /// From when on none of several pods can write; what one of them says of itself tells nothing of the others.
 fn quiet_from(sighting: &Sighting, container: &str) -> Option<Timestamp> {
     let pods = sighting.earlier_pods.iter().chain([&sighting.pod]);
-    let quiet = pods.map(|pod| {
+    let mut quiet = pods.map(|pod| {
         let state = pod.last().and_then(|pod| pod_state(pod, container));
         match (state, pod) {
             (Some(AttemptState::Ended(_) | AttemptState::NeverStarted(_)), _)
@@ -185,9 +185,7 @@ fn quiet_from(sighting: &Sighting, container: &str) -> Option<Timestamp> {
             (_, Presence::Here(_)) => None,
         }
     });
-    quiet.fold(Some(Timestamp::MIN), |all, one| {
-        all.zip(one).map(|(a, b)| a.max(b))
-    })
+    quiet.try_fold(Timestamp::MIN, |all, one| one.map(|one| all.max(one)))
 }
 
 /// Says of an end whether somebody deleted the Job or the pod.

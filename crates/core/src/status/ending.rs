@@ -321,8 +321,10 @@ fn details(status: &mut KubernetesExecutionStatus) -> &mut ExecutionDetails {
         .get_or_insert_with(ExecutionDetails::default)
 }
 
+/// In whole seconds, because that is what the times in status are kept in.
 fn between(start: Timestamp, end: Timestamp) -> String {
-    duration::format(end.duration_since(start).unsigned_abs())
+    let seconds = end.as_second().saturating_sub(start.as_second());
+    duration::format(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 fn millis(millis: u64) -> String {

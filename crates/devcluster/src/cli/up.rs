@@ -72,8 +72,8 @@ pub enum UpError {
     /// The control plane.
     #[error("failed to start the control plane")]
     ControlPlane(#[source] ControlPlaneError),
-    /// The node.
-    #[error("failed to start the process node")]
+    /// A node.
+    #[error("failed to start a process node")]
     Node(#[source] NodeError),
     /// kubectl did not run.
     #[error("failed to run kubectl")]
@@ -111,12 +111,15 @@ pub enum UpError {
     },
 }
 
+/// The nodes: two, because a Job about a node never runs on that node.
+const NODES: [&str; 2] = ["worker-1", "worker-2"];
+
 /// A cluster with all that `up` puts into it.
 #[derive(Debug)]
 pub struct Cluster {
     /// The control plane.
     pub plane: ControlPlane,
-    node: ProcessNode,
+    nodes: Vec<ProcessNode>,
     operator: Option<Operator>,
     claim: Claim,
 }
@@ -165,8 +168,12 @@ impl Up {
             })
             .map_err(UpError::Claim)?;
         progress.say(&format!("control plane ready at {}", plane.url()));
-        let node = self.start_node(&plane).await?;
-        progress.say(&format!("node '{}' ready", node.name()));
+        let mut nodes = Vec::new();
+        for name in NODES {
+            let node = self.start_node(&plane, name).await?;
+            progress.say(&format!("node '{}' ready", node.name()));
+            nodes.push(node);
+        }
         for path in &self.manifests {
             apply(&plane, path).await?;
             progress.say(&format!("applied {}", path.display()));
@@ -189,20 +196,20 @@ impl Up {
             .map_err(UpError::Claim)?;
         Ok(Cluster {
             plane,
-            node,
+            nodes,
             operator,
             claim,
         })
     }
 
-    async fn start_node(&self, plane: &ControlPlane) -> Result<ProcessNode, UpError> {
+    async fn start_node(&self, plane: &ControlPlane, name: &str) -> Result<ProcessNode, UpError> {
         let runner = match &self.runner {
             Some(runner) => std::path::absolute(runner).map_err(UpError::OwnPath)?,
             None => env::current_exe()
                 .map_err(UpError::OwnPath)?
                 .with_file_name("kexec-runner"),
         };
-        let mut options = NodeOptions::new(runner);
+        let mut options = NodeOptions::new(runner).named(name);
         options.runner_image.clone_from(&self.runner_image);
         ProcessNode::start(plane, options)
             .await
@@ -250,7 +257,9 @@ impl Cluster {
         if let Some(operator) = self.operator {
             operator.stop(OPERATOR_GRACE).await;
         }
-        self.node.stop().await;
+        for node in self.nodes {
+            node.stop().await;
+        }
         self.plane.stop().await;
         drop(self.claim);
     }

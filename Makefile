@@ -1,0 +1,92 @@
+# The way in for people; CI runs the same targets. What is longer than a few lines is in hack/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# .cargo/config.toml names the target, so cargo's output is one folder deeper than usual.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+export BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/debug
+
+# What `make build` builds. After `make test`, `--bins --tests` uses what that has built.
+BUILD ?= --bins
+
+# Where the operator of `make cluster-up` answers /healthz, /readyz and /metrics.
+export OPERATOR_LISTEN ?= 127.0.0.1:18080
+
+##@ To see it
+
+.PHONY: help
+help: ## Show this.
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: cluster-bin build ## Start a cluster, scale a Deployment in it, show what happens, end it.
+	@echo "==> the demo"
+	@$(BIN)/devcluster demo --operator $(BIN)/kubernaut-executor
+
+##@ A cluster to work with
+
+.PHONY: cluster-up
+cluster-up: cluster-bin build ## Start a control plane, a node and the operator in the background.
+	@hack/cluster-up.sh
+
+.PHONY: cluster-down
+cluster-down: ## End all of it.
+	@test -x $(BIN)/devcluster || cargo build --package kexec-devcluster
+	@$(BIN)/devcluster down
+
+##@ To work on it
+
+.PHONY: test
+test: cluster-bin ## Run all tests: the pure ones, and those on a real API server.
+	@echo "==> building"
+	@cargo build --workspace --bins --tests
+	@echo "==> testing"
+	@cargo test --workspace
+
+.PHONY: check
+check: check-format check-lints check-generated check-dependencies check-scripts ## Run all that CI checks beside the tests.
+
+.PHONY: check-format
+check-format:
+	@cargo fmt --all --check
+
+.PHONY: check-lints
+check-lints:
+	@cargo clippy --workspace --all-targets -- --deny warnings
+
+.PHONY: check-generated
+check-generated:
+	@cargo xtask generate --check
+
+.PHONY: check-dependencies
+check-dependencies:
+	@hack/cargo-deny.sh check --hide-inclusion-graph licenses bans sources
+
+.PHONY: check-scripts
+check-scripts:
+	@hack/shellcheck.sh
+
+.PHONY: generate
+generate: ## Write the files that are generated: config/.
+	@cargo xtask generate
+
+.PHONY: fmt
+fmt: ## Format the code.
+	@cargo fmt --all
+
+.PHONY: build
+build: ## Build our programs.
+	@echo "==> building our programs"
+	@cargo build --workspace $(BUILD)
+
+.PHONY: cluster-bin
+cluster-bin: ## Build the cluster's programs (etcd, Kubernetes) from pinned sources, if they are not there yet.
+	@echo "==> the cluster's programs (minutes, the first time)"
+	@mkdir -p .devcluster
+	@hack/cluster-tools/build.sh
