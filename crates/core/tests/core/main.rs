@@ -1,0 +1,21 @@
+//! The pure layer: `decide` on plain facts, and what surrounds it. No cluster, no clock, no file but the golden ones.
+#![cfg(test)]
+
+mod support;
+
+mod dry_run;
+mod effects;
+mod endings;
+mod execute;
+mod finished;
+mod golden;
+mod hostile;
+mod lost;
+mod orphans;
+mod proof;
+mod prove;
+mod queue;
+mod refusals;
+mod sequences;
+mod start;
+mod stopped;
