@@ -7,6 +7,8 @@ use crate::work::Stage;
 
 /// Namespace the operator, its Jobs and their claims live in by default (ADR-10).
 pub const DEFAULT_SYSTEM_NAMESPACE: &str = "kubernaut-system";
+/// Label of a namespace whose executions belong to the installation of that suffix, where several share a cluster.
+pub const LABEL_INSTALLATION: &str = "kubernaut.io/installation";
 /// ServiceAccount of the controller in the system namespace.
 pub const CONTROLLER_SERVICE_ACCOUNT: &str = "kubernaut-executor";
 /// Server-side field manager of the controller's writes.

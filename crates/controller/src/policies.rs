@@ -7,7 +7,8 @@ use std::time::Duration;
 use kexec_api::names;
 use kexec_core::facts::Kind;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::cluster::{CallError, Cluster, LivePolicy, PolicyObject};
 use crate::metrics::Metrics;
@@ -20,6 +21,8 @@ const SHIPPED: [&str; 5] = [
     include_str!("../../../config/policies/stamp-requester.yaml"),
     include_str!("../../../config/policies/status-by-controller.yaml"),
 ];
+/// The policy about our own namespace, whatever other installations there are.
+const FENCE: &str = "kexec-runner-fence";
 /// How often they are looked at while all is well, and while it is not.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ struct Shipped {
 #[derive(Clone)]
 pub struct Policies {
     problem: Arc<RwLock<Option<String>>>,
+    looked: Arc<watch::Sender<bool>>,
 }
 
 impl Policies {
@@ -58,7 +62,15 @@ impl Policies {
             (!opted_out).then(|| "the admission policies have not been read yet".to_owned());
         Self {
             problem: Arc::new(RwLock::new(problem)),
+            looked: Arc::new(watch::Sender::new(opted_out)),
         }
+    }
+
+    /// Waits until they were looked at once: before that, every execution would be told that it has to wait.
+    pub async fn wait_until_looked_at(&self) {
+        let mut looked = self.looked.subscribe();
+        // The sender is gone only when the operator is ending.
+        drop(looked.wait_for(|looked| *looked).await);
     }
 
     /// Why the operator may not act; `None` when it may.
@@ -77,7 +89,9 @@ impl Policies {
         metrics: Arc<Metrics>,
         installation: Installation,
     ) -> Result<(), PoliciesError> {
-        let shipped = shipped(&installation)?;
+        let shipped = shipped(&installation).inspect_err(|_| {
+            self.looked.send_replace(true);
+        })?;
         loop {
             let problem = look(&cluster, &shipped)
                 .await
@@ -99,6 +113,7 @@ impl Policies {
                 LOOK_AGAIN
             };
             *self.problem.write().unwrap_or_else(PoisonError::into_inner) = problem;
+            self.looked.send_replace(true);
             tokio::time::sleep(pause).await;
         }
     }
@@ -137,8 +152,8 @@ fn read(object: &Value, suffix: &str) -> Result<Shipped, PoliciesError> {
             .and_then(Value::as_str)
             .ok_or(PoliciesError::ReadObject)
     };
-    let kind = text("/kind")?;
-    let suffix = if suffix.is_empty() {
+    let (kind, name) = (text("/kind")?, text("/metadata/name")?);
+    let ending = if suffix.is_empty() {
         String::new()
     } else {
         format!("-{suffix}")
@@ -148,14 +163,32 @@ fn read(object: &Value, suffix: &str) -> Result<Shipped, PoliciesError> {
         .cloned()
         .ok_or(PoliciesError::ReadObject)?;
     if let Some(Value::String(policy)) = spec.get_mut("policyName") {
-        policy.push_str(&suffix);
+        policy.push_str(&ending);
+        if !suffix.is_empty() && name != FENCE {
+            set(&mut spec, "matchResources", executions_of(suffix));
+        }
     }
     Ok(Shipped {
         object: PolicyObject {
             kind: Kind::new(text("/apiVersion")?, kind, &plural(kind)),
-            name: format!("{}{suffix}", text("/metadata/name")?),
+            name: format!("{name}{ending}"),
         },
         spec,
+    })
+}
+
+fn set(spec: &mut Value, field: &str, value: Value) {
+    if let Some(spec) = spec.as_object_mut() {
+        spec.insert(field.to_owned(), value);
+    }
+}
+
+/// What the bindings of one installation beside others are about: the executions in namespaces that bear its label.
+fn executions_of(suffix: &str) -> Value {
+    json!({
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {"matchLabels": {names::LABEL_INSTALLATION: suffix}},
+        "objectSelector": {},
     })
 }
 
@@ -183,7 +216,9 @@ async fn look(cluster: &Cluster, shipped: &[Shipped]) -> Result<Option<String>, 
             // Where nothing stamps the requester, the validating policy demands that it is named truly.
             LivePolicy::NotServed if kind.starts_with("Mutating") => {}
             LivePolicy::NotServed | LivePolicy::Absent => return missing(),
-            LivePolicy::Spec(live) if !holds(&live, &one.spec) => {
+            // Whatever is added may take from what they deny: conditions, exceptions, a narrower selection. So the
+            // API server's own defaults are written out in what is shipped.
+            LivePolicy::Spec(live) if live != one.spec => {
                 return Ok(Some(format!(
                     "{kind} \"{name}\" was altered: restore it as the chart ships it"
                 )));
@@ -194,27 +229,8 @@ async fn look(cluster: &Cluster, shipped: &[Shipped]) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// Whether the live value holds all that is shipped; what the API server adds by default does not matter.
-fn holds(live: &Value, shipped: &Value) -> bool {
-    match (live, shipped) {
-        (Value::Object(live), Value::Object(shipped)) => shipped
-            .iter()
-            .all(|(key, value)| live.get(key).is_some_and(|live| holds(live, value))),
-        (Value::Array(live), Value::Array(shipped)) => {
-            live.len() == shipped.len()
-                && live
-                    .iter()
-                    .zip(shipped)
-                    .all(|(live, shipped)| holds(live, shipped))
-        }
-        (live, shipped) => live == shipped,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -236,21 +252,30 @@ mod tests {
     }
 
     #[test]
-    fn defaults_added_by_the_server_are_no_alteration_and_anything_else_is() {
-        let shipped = json!({"failurePolicy": "Fail", "validations": [{"expression": "a"}]});
-        let defaulted = json!({"failurePolicy": "Fail", "validations": [{"expression": "a"}], "matchPolicy": "Equivalent"});
-        assert!(holds(&defaulted, &shipped));
-        assert!(!holds(
-            &json!({"failurePolicy": "Ignore", "validations": [{"expression": "a"}]}),
-            &shipped
-        ));
-        assert!(!holds(
-            &json!({"failurePolicy": "Fail", "validations": []}),
-            &shipped
-        ));
-        assert!(!holds(
-            &json!({"failurePolicy": "Fail", "validations": [{"expression": "true"}]}),
-            &shipped
-        ));
+    fn the_bindings_of_an_installation_beside_others_are_about_its_own_executions_but_for_the_fence()
+     {
+        let about = |suffix: &str| -> Vec<(String, bool)> {
+            let installation = Installation {
+                system_namespace: "elsewhere".to_owned(),
+                suffix: suffix.to_owned(),
+            };
+            let objects = shipped(&installation).unwrap().into_iter();
+            let bindings = objects.filter(|one| one.spec.get("policyName").is_some());
+            bindings
+                .map(|one| {
+                    let selected = one
+                        .spec
+                        .pointer("/matchResources/namespaceSelector/matchLabels");
+                    let own = json!({names::LABEL_INSTALLATION: suffix});
+                    (one.object.name, selected == Some(&own))
+                })
+                .collect()
+        };
+        assert!(about("").iter().all(|(_, narrowed)| !narrowed));
+        assert!(
+            about("two")
+                .iter()
+                .all(|(name, narrowed)| *narrowed == (name != "kexec-runner-fence-two"))
+        );
     }
 }

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{AuditError, Call, is_dry_run};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+struct Event<B> {
     stage: String,
     #[serde(rename = "requestURI")]
     request_uri: String,
@@ -20,7 +21,7 @@ struct Event {
     #[serde(default)]
     object_ref: ObjectRef,
     response_status: Option<ResponseStatus>,
-    request_object: Option<Value>,
+    request_object: Option<B>,
     request_received_timestamp: Timestamp,
     #[serde(default)]
     annotations: Annotations,
@@ -67,17 +68,45 @@ struct Annotations {
     decision: String,
 }
 
-/// The call a line tells of; `None` for the stages before its end.
+/// The call a line tells of; `None` for the stages before its end. A body nested deeper than it can be decoded is left
+/// out.
 pub(super) fn parse(line: &[u8]) -> Result<Option<Call>, AuditError> {
-    let event: Event = serde_json::from_slice(line).map_err(|source| AuditError::ParseEvent {
-        line: String::from_utf8_lossy(line).into_owned(),
-        source,
-    })?;
-    let finished = matches!(event.stage.as_str(), "ResponseComplete" | "Panic");
-    Ok(finished.then(|| event.into_call()))
+    let read = serde_json::from_slice(line).map(Event::finished);
+    read.or_else(|source| {
+        let without_body = serde_json::from_slice::<Event<IgnoredAny>>(line);
+        without_body
+            .map(|event| event.without_body().finished())
+            .map_err(|_| AuditError::ParseEvent {
+                line: String::from_utf8_lossy(line).into_owned(),
+                source,
+            })
+    })
 }
 
-impl Event {
+impl Event<IgnoredAny> {
+    fn without_body(self) -> Event<Value> {
+        Event {
+            stage: self.stage,
+            request_uri: self.request_uri,
+            verb: self.verb,
+            user: self.user,
+            impersonated_user: self.impersonated_user,
+            user_agent: self.user_agent,
+            object_ref: self.object_ref,
+            response_status: self.response_status,
+            request_object: None,
+            request_received_timestamp: self.request_received_timestamp,
+            annotations: self.annotations,
+        }
+    }
+}
+
+impl Event<Value> {
+    fn finished(self) -> Option<Call> {
+        let finished = matches!(self.stage.as_str(), "ResponseComplete" | "Panic");
+        finished.then(|| self.into_call())
+    }
+
     fn into_call(self) -> Call {
         let query = self
             .request_uri

@@ -277,3 +277,25 @@ fn a_whole_line_that_is_no_event_is_an_error() {
         "{error}"
     );
 }
+
+#[test]
+fn a_body_that_is_nested_too_deeply_is_left_out_and_the_call_is_told() {
+    let scratch = Scratch::new();
+    let deep = format!(
+        "\"requestObject\":{}1{},",
+        "{\"a\":".repeat(500),
+        "}".repeat(500)
+    );
+    let event: Value = serde_json::from_str(&line("a")).unwrap();
+    let mut event = event.as_object().unwrap().clone();
+    event.remove("requestObject");
+    let text = Value::from(event)
+        .to_string()
+        .replacen('{', &format!("{{{deep}"), 1);
+    scratch.append(&(text + "\n"));
+    let calls = scratch.log.since(Mark::START).unwrap();
+    assert_eq!(
+        (calls[0].name.as_str(), &calls[0].request_object),
+        ("a", &None)
+    );
+}

@@ -42,15 +42,33 @@ impl Cluster {
     /// The shared cluster, started by whoever asks first.
     pub async fn shared() -> &'static Self {
         let start = || CLUSTER.get_or_init(Self::start);
-        tokio::task::spawn_blocking(start).await.expect("the cluster starts")
+        tokio::task::spawn_blocking(start)
+            .await
+            .expect("the cluster starts")
+    }
+
+    /// A cluster for one test that breaks it.
+    pub async fn alone() -> &'static Self {
+        let start = || -> &'static Self { Box::leak(Box::new(Self::start())) };
+        tokio::task::spawn_blocking(start)
+            .await
+            .expect("the cluster starts")
     }
 
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let (plane, node) = runtime.block_on(async {
-            let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let plane = ControlPlane::start(ControlPlaneOptions::default())
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
             let runner = binary("kexec-runner");
-            let node = ProcessNode::start(&plane, NodeOptions::new(runner)).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let node = ProcessNode::start(&plane, NodeOptions::new(runner))
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
             let client = Client::try_from(plane.admin_config()).expect("a client");
             install_crd(&client).await;
             install(&client, &SHARED).await;
@@ -93,8 +111,12 @@ impl Cluster {
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let folders = test.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not built: run the tests by `make test`, or run `make build` first"))
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built: run the tests by `make test`, or run `make build` first")
+    })
 }
 
 /// Applies the manifests of an installation, the CRD excepted.
@@ -110,20 +132,36 @@ async fn install_crd(client: &Client) {
     let mut crd = serde_json::to_value(kexec_api::execution::crd()).expect("a CRD");
     *crd.pointer_mut(LOOSENED).expect("the field") = json!({"type": "string", "default": "10s"});
     apply(client, &crd).await;
-    let name = crd.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    eventually("the CRD to be established", || established(client.clone(), name.clone())).await;
+    let name = crd
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    eventually("the CRD to be established", || {
+        established(client.clone(), name.clone())
+    })
+    .await;
 }
 
 async fn established(client: Client, name: String) -> Option<()> {
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     let api: Api<CustomResourceDefinition> = Api::all(client);
     let conditions = api.get(&name).await.ok()?.status?.conditions?;
-    conditions.iter().any(|one| one.type_ == "Established" && one.status == "True").then_some(())
+    conditions
+        .iter()
+        .any(|one| one.type_ == "Established" && one.status == "True")
+        .then_some(())
 }
 
 /// Applies one object, whatever it is.
 pub async fn apply(client: &Client, object: &Value) {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let plural = match kind.to_lowercase() {
@@ -145,6 +183,9 @@ pub async fn apply(client: &Client, object: &Value) {
     let how = PatchParams::apply("tests").force();
     let applied = api.patch(&name, &how, &Patch::Apply(object)).await;
     if let Err(error) = applied {
-        panic!("{kind} {name} was not applied: {error:?}\n{}", json!(object));
+        panic!(
+            "{kind} {name} was not applied: {error:?}\n{}",
+            json!(object)
+        );
     }
 }

@@ -77,7 +77,9 @@ impl Ending {
 #[must_use]
 pub fn error_of(execution: &KubernetesExecution) -> String {
     let status = execution.status.as_ref();
-    status.and_then(|status| status.error.clone()).unwrap_or_default()
+    status
+        .and_then(|status| status.error.clone())
+        .unwrap_or_default()
 }
 
 impl Scene {
@@ -101,7 +103,8 @@ impl Scene {
                 None => Some(()),
                 Some(job) => {
                     let spec = job.spec.as_ref();
-                    let expires = spec.is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
+                    let expires =
+                        spec.is_some_and(|spec| spec.ttl_seconds_after_finished.is_some());
                     (expires || job.metadata.deletion_timestamp.is_some()).then_some(())
                 }
             }
@@ -115,8 +118,13 @@ impl Scene {
         self.job_expires(execution).await;
         assert_eq!(execution.finalizers(), &[] as &[String]);
         let name = format!("after-{}", execution.name_any());
-        let replicas = if self.replicas(deployment).await == 1 { 2 } else { 1 };
-        self.create(&self.scaling(&name, deployment, replicas)).await;
+        let replicas = if self.replicas(deployment).await == 1 {
+            2
+        } else {
+            1
+        };
+        self.create(&self.scaling(&name, deployment, replicas))
+            .await;
         self.ends(&name, Ending::COMPLETED).await;
     }
 }

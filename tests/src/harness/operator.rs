@@ -20,16 +20,21 @@ impl Operator {
     /// Starts one that runs the executions of one namespace.
     #[must_use]
     pub fn start(config: Config, namespace: &str, more: &[&str]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let mut arguments = vec![
             "kubernaut-executor",
-            "--runner-image",
-            RUNNER_IMAGE,
             "--listen",
             "127.0.0.1:0",
             "--execution-namespace",
             namespace,
         ];
+        if !more.contains(&"--runner-image") {
+            arguments.extend(["--runner-image", RUNNER_IMAGE]);
+        }
         arguments.extend(more);
         let options = Options::try_parse_from(arguments).expect("options");
         let stop = CancellationToken::new();
@@ -54,7 +59,10 @@ impl Operator {
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(runtime) = self.runtime.take() {
-            let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(15))).await;
+            let ended = tokio::task::spawn_blocking(move || {
+                runtime.shutdown_timeout(Duration::from_secs(15));
+            })
+            .await;
             ended.expect("the operator ends");
         }
     }

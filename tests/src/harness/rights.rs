@@ -1,7 +1,9 @@
 //! Who may do what in a scene: its user's rights, those a test grants besides, and the wait until rights and admission
 //! policies are in force, which they are a moment after they are written.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
 use kube::api::{Api, PostParams};
@@ -35,7 +37,10 @@ impl Grantee<'_> {
 impl Scene {
     /// Waits until the installation's policies are enforced and the scene's user has the rights of [`rights`].
     pub(super) async fn wait_for_rights_and_policies(&self) {
-        let account = format!("system:serviceaccount:{}:kexec-scale-deployment", self.system_namespace);
+        let account = format!(
+            "system:serviceaccount:{}:kexec-scale-deployment",
+            self.system_namespace
+        );
         let fenced = self.acting_as(&account, &[]);
         let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "probe"}});
         let lease: Lease = serde_json::from_value(lease).expect("a Lease");
@@ -46,11 +51,17 @@ impl Scene {
         let is_fenced = || async {
             let leases: Api<Lease> = Api::namespaced(fenced.clone(), &self.system_namespace);
             let refusal = leases.create(&dry_run, &lease).await.err()?;
-            refusal.to_string().contains("a runner's claim is").then_some(())
+            refusal
+                .to_string()
+                .contains("a runner's claim is")
+                .then_some(())
         };
         eventually("the fence to stand", is_fenced).await;
         let node = ("v1", "Node", "probe");
-        for probe in [self.scaling("probe", "probe", 1), self.execution("probe", "cordon_node", node, &json!({}))] {
+        for probe in [
+            self.scaling("probe", "probe", 1),
+            self.execution("probe", "cordon_node", node, &json!({})),
+        ] {
             let is_stamped = || async {
                 let created = create_with(&self.user, &probe, &dry_run).await.ok()?;
                 created.spec.requested_by.map(drop)
@@ -73,9 +84,26 @@ impl Scene {
     pub async fn person(&self, name: &str, groups: &[&str]) -> Client {
         let username = self.username(name);
         let rule = json!({"apiGroups": [GROUP], "resources": ["kubernetesexecutions"], "verbs": ["create", "get", "patch"]});
-        self.bind(&format!("create-{name}"), &self.namespace, Grantee::User(&username), &rule).await;
-        self.wait_for_right(&username, groups, ("create", "kubernetesexecutions", ""), &self.namespace).await;
-        let config = self.cluster.plane().config_for_user(&username, groups).await.expect("a user");
+        self.bind(
+            &format!("create-{name}"),
+            &self.namespace,
+            Grantee::User(&username),
+            &rule,
+        )
+        .await;
+        self.wait_for_right(
+            &username,
+            groups,
+            ("create", "kubernetesexecutions", ""),
+            &self.namespace,
+        )
+        .await;
+        let config = self
+            .cluster
+            .plane()
+            .config_for_user(&username, groups)
+            .await
+            .expect("a user");
         Client::try_from(config).expect("a client")
     }
 
@@ -86,7 +114,13 @@ impl Scene {
     }
 
     /// Grants verbs on an action in a namespace by a Role and a `RoleBinding`, both of the name that is returned.
-    pub async fn grant(&self, whom: Grantee<'_>, verbs: &[&str], action: &str, namespace: &str) -> String {
+    pub async fn grant(
+        &self,
+        whom: Grantee<'_>,
+        verbs: &[&str],
+        action: &str,
+        namespace: &str,
+    ) -> String {
         let rule = json!({"apiGroups": [GROUP], "resources": ["actiontypes"], "resourceNames": [action], "verbs": verbs});
         let (Grantee::User(who) | Grantee::Group(who)) = whom;
         let name = format!("{who}-{}-{action}", verbs.join("-")).replace([':', '_'], "-");
@@ -96,13 +130,17 @@ impl Scene {
             Grantee::Group(group) => ("somebody", vec![group]),
         };
         for verb in verbs {
-            self.wait_for_right(user, &groups, (verb, "actiontypes", action), namespace).await;
+            self.wait_for_right(user, &groups, (verb, "actiontypes", action), namespace)
+                .await;
         }
         name
     }
 
     async fn bind(&self, name: &str, namespace: &str, whom: Grantee<'_>, rule: &Value) {
-        let (api_version, metadata) = (format!("{RBAC}/v1"), json!({"name": name, "namespace": namespace}));
+        let (api_version, metadata) = (
+            format!("{RBAC}/v1"),
+            json!({"name": name, "namespace": namespace}),
+        );
         self.apply(&json!({"apiVersion": api_version, "kind": "Role", "metadata": metadata, "rules": [rule]})).await;
         self.apply(&json!({
             "apiVersion": api_version, "kind": "RoleBinding", "metadata": metadata, "subjects": [whom.subject()],
@@ -111,7 +149,13 @@ impl Scene {
         .await;
     }
 
-    async fn wait_for_right(&self, user: &str, groups: &[&str], right: (&str, &str, &str), namespace: &str) {
+    async fn wait_for_right(
+        &self,
+        user: &str,
+        groups: &[&str],
+        right: (&str, &str, &str),
+        namespace: &str,
+    ) {
         let (verb, resource, name) = right;
         let right = ResourceAttributes {
             group: Some(GROUP.to_owned()),
@@ -121,7 +165,10 @@ impl Scene {
             namespace: Some(namespace.to_owned()),
             ..ResourceAttributes::default()
         };
-        eventually("a right to be in force", || async { self.may(user, groups, &right).await.then_some(()) }).await;
+        eventually("a right to be in force", || async {
+            self.may(user, groups, &right).await.then_some(())
+        })
+        .await;
     }
 
     /// Whether somebody may do something, as the API server sees it now.
@@ -136,7 +183,10 @@ impl Scene {
             ..SubjectAccessReview::default()
         };
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let answer = api.create(&PostParams::default(), &review).await.expect("a review");
+        let answer = api
+            .create(&PostParams::default(), &review)
+            .await
+            .expect("a review");
         answer.status.is_some_and(|status| status.allowed)
     }
 }

@@ -27,7 +27,7 @@ use super::wait::{DEADLINE, eventually};
 use crate::audit::{Calls, Mark, Target};
 
 /// The time-out that executions of tests get unless they say otherwise.
-pub const EXECUTION_TIMEOUT: Duration = Duration::from_secs(60);
+pub const EXECUTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A test's part of the cluster.
 pub struct Scene {
@@ -52,6 +52,11 @@ impl Scene {
         Self::begin(Cluster::shared().await, numbered(name), &SHARED).await
     }
 
+    /// A scene in a cluster of its own: the test may lose its node.
+    pub async fn alone(name: &str) -> Self {
+        Self::begin(Cluster::alone().await, numbered(name), &SHARED).await
+    }
+
     /// A scene with an installation of its own: the test may alter its policies, its rights and its system namespace.
     pub async fn isolated(name: &str) -> Self {
         let cluster = Cluster::shared().await;
@@ -65,16 +70,28 @@ impl Scene {
         Self::begin(cluster, namespace.clone(), &installation).await
     }
 
-    async fn begin(cluster: &'static Cluster, namespace: String, installation: &Installation<'_>) -> Self {
+    async fn begin(
+        cluster: &'static Cluster,
+        namespace: String,
+        installation: &Installation<'_>,
+    ) -> Self {
         let client = Client::try_from(cluster.admin()).expect("a client");
         let labels = json!({LABEL_INSTALLATION: installation.suffix});
         let metadata = json!({"name": namespace, "labels": labels});
-        apply(&client, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).await;
+        apply(
+            &client,
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+        )
+        .await;
         let username = format!("{namespace}-user");
         for object in rights(&namespace, &username) {
             apply(&client, &object).await;
         }
-        let user = cluster.plane().config_for_user(&username, &[]).await.expect("a user");
+        let user = cluster
+            .plane()
+            .config_for_user(&username, &[])
+            .await
+            .expect("a user");
         let scene = Self {
             cluster,
             client,
@@ -90,7 +107,9 @@ impl Scene {
 
     /// The configuration of the operator's ServiceAccount.
     pub async fn operator_config(&self) -> Config {
-        let token = self.token_of(&self.system_namespace, names::CONTROLLER_SERVICE_ACCOUNT).await;
+        let token = self
+            .token_of(&self.system_namespace, names::CONTROLLER_SERVICE_ACCOUNT)
+            .await;
         let mut config = self.cluster.admin();
         config.auth_info = kube::config::AuthInfo {
             token: Some(token.into()),
@@ -109,7 +128,10 @@ impl Scene {
             },
             ..TokenRequest::default()
         };
-        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.expect("a token");
+        let answer = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .expect("a token");
         answer.status.expect("a status").token
     }
 
@@ -126,7 +148,12 @@ impl Scene {
     /// Starts an operator that reaches the API server in this way.
     #[must_use]
     pub fn operator_by(&self, config: Config, more: &[&str]) -> Operator {
-        let mut arguments = vec!["--system-namespace", &self.system_namespace, "--installation-suffix", &self.suffix];
+        let mut arguments = vec![
+            "--system-namespace",
+            &self.system_namespace,
+            "--installation-suffix",
+            &self.suffix,
+        ];
         arguments.extend(more);
         Operator::start(config, &self.namespace, &arguments)
     }
@@ -161,7 +188,8 @@ impl Scene {
             let found = deployments.get(name).await.ok()?;
             let status = found.status.clone().unwrap_or_default();
             let wanted = i32::try_from(replicas).ok()?;
-            let settled = status.available_replicas.unwrap_or(0) == wanted && status.observed_generation == found.metadata.generation;
+            let settled = status.available_replicas.unwrap_or(0) == wanted
+                && status.observed_generation == found.metadata.generation;
             settled.then_some(found)
         })
         .await
@@ -189,7 +217,13 @@ impl Scene {
 
     /// An execution of `action` on an object of the scene, not created yet.
     #[must_use]
-    pub fn execution(&self, name: &str, action: &str, target: (&str, &str, &str), parameters: &Value) -> Value {
+    pub fn execution(
+        &self,
+        name: &str,
+        action: &str,
+        target: (&str, &str, &str),
+        parameters: &Value,
+    ) -> Value {
         let (api_version, kind, target) = target;
         let mut resource = json!({"apiVersion": api_version, "kind": kind, "name": target});
         if kind != "Node" {
@@ -209,12 +243,19 @@ impl Scene {
     /// An execution that scales a Deployment of the scene.
     #[must_use]
     pub fn scaling(&self, name: &str, deployment: &str, replicas: i64) -> Value {
-        self.execution(name, "scale_deployment", ("apps/v1", "Deployment", deployment), &json!({"replicas": replicas}))
+        self.execution(
+            name,
+            "scale_deployment",
+            ("apps/v1", "Deployment", deployment),
+            &json!({"replicas": replicas}),
+        )
     }
 
     /// Creates an execution as the scene's user.
     pub async fn create(&self, execution: &Value) -> KubernetesExecution {
-        self.try_create(execution).await.unwrap_or_else(|error| panic!("not created: {error:?}"))
+        self.try_create(execution)
+            .await
+            .unwrap_or_else(|error| panic!("not created: {error:?}"))
     }
 
     /// Creates an execution as the scene's user, if admission lets it.
@@ -224,7 +265,10 @@ impl Scene {
 
     /// Waits until the execution has ended.
     pub async fn ended(&self, name: &str) -> KubernetesExecution {
-        self.reaches(name, "a terminal phase", |execution| phase(execution).is_some_and(Phase::is_terminal)).await
+        self.reaches(name, "a terminal phase", |execution| {
+            phase(execution).is_some_and(Phase::is_terminal)
+        })
+        .await
     }
 
     /// Waits until the execution is as wanted.
@@ -240,20 +284,21 @@ impl Scene {
             Ok(Ok(Some(execution))) => execution,
             other => {
                 self.print(name).await;
-                panic!("{}/{name} did not reach {what} in {DEADLINE:?}: {other:?}", self.namespace);
+                panic!(
+                    "{}/{name} did not reach {what} in {DEADLINE:?}: {other:?}",
+                    self.namespace
+                );
             }
         }
     }
 
     /// Runs `wait` within the deadline; prints the execution when it does not end.
     pub async fn within<T>(&self, name: &str, what: &str, wait: impl Future<Output = T>) -> T {
-        match tokio::time::timeout(DEADLINE, wait).await {
-            Ok(done) => done,
-            Err(_) => {
-                self.print(name).await;
-                panic!("{what} did not happen in {DEADLINE:?}");
-            }
+        if let Ok(done) = tokio::time::timeout(DEADLINE, wait).await {
+            return done;
         }
+        self.print(name).await;
+        panic!("{what} did not happen in {DEADLINE:?}");
     }
 
     /// Name of the Job of an execution's first attempt.
@@ -263,9 +308,17 @@ impl Scene {
     }
 
     /// Waits for the pod of the execution's Job to be as wanted.
-    pub async fn pod(&self, execution: &KubernetesExecution, what: &str, is: impl Fn(&Pod) -> bool) -> Pod {
+    pub async fn pod(
+        &self,
+        execution: &KubernetesExecution,
+        what: &str,
+        is: impl Fn(&Pod) -> bool,
+    ) -> Pod {
         let pods: Api<Pod> = self.system_api();
-        let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", self.job_name(execution)));
+        let of_job = ListParams::default().labels(&format!(
+            "batch.kubernetes.io/job-name={}",
+            self.job_name(execution)
+        ));
         eventually(what, || async {
             let found = pods.list(&of_job).await.ok()?;
             found.items.into_iter().find(&is)
@@ -290,27 +343,68 @@ impl Scene {
         self.calls().effects_on(&target).len()
     }
 
+    /// What kubectl prints, as an administrator.
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut command = self.cluster.plane().kubectl();
+        command.args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .expect("a task")
+            .expect("kubectl runs");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// `spec.replicas` of a Deployment.
     pub async fn replicas(&self, deployment: &str) -> i32 {
         let deployments: Api<Deployment> = self.api();
         let found = deployments.get(deployment).await.expect("a Deployment");
-        found.spec.and_then(|spec| spec.replicas).unwrap_or_default()
+        found
+            .spec
+            .and_then(|spec| spec.replicas)
+            .unwrap_or_default()
     }
 
     /// Prints what is known of an execution, for a test that failed.
     pub async fn print(&self, name: &str) {
         let executions: Api<KubernetesExecution> = self.api();
         let execution = executions.get_opt(name).await.ok().flatten();
-        eprintln!("execution {}/{name}:\n{}", self.namespace, pretty(&execution));
-        let uid = execution.and_then(|execution| execution.uid()).unwrap_or_default();
+        eprintln!(
+            "execution {}/{name}:\n{}",
+            self.namespace,
+            pretty(&execution)
+        );
+        let uid = execution
+            .and_then(|execution| execution.uid())
+            .unwrap_or_default();
         let of_it = ListParams::default().labels(&format!("{}={uid}", names::LABEL_EXECUTION_UID));
         let jobs: Api<Job> = self.system_api();
         let pods: Api<Pod> = self.system_api();
         let events: Api<Event> = self.system_api();
-        eprintln!("Jobs:\n{}", pretty(&jobs.list(&of_it).await.map(|list| list.items).ok()));
-        eprintln!("pods:\n{}", pretty(&pods.list(&of_it).await.map(|list| list.items).ok()));
-        for event in events.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
-            if event.involved_object.name.as_deref().is_some_and(|name| name.contains(&uid)) {
+        eprintln!(
+            "Jobs:\n{}",
+            pretty(&jobs.list(&of_it).await.map(|list| list.items).ok())
+        );
+        eprintln!(
+            "pods:\n{}",
+            pretty(&pods.list(&of_it).await.map(|list| list.items).ok())
+        );
+        for event in events
+            .list(&ListParams::default())
+            .await
+            .map(|list| list.items)
+            .unwrap_or_default()
+        {
+            if event
+                .involved_object
+                .name
+                .as_deref()
+                .is_some_and(|name| name.contains(&uid))
+            {
                 eprintln!("event: {:?} {:?}", event.reason, event.message);
             }
         }
@@ -324,17 +418,29 @@ fn numbered(name: &str) -> String {
 }
 
 /// Creates an execution as whoever the client is.
-pub async fn create(client: &Client, execution: &Value) -> Result<KubernetesExecution, kube::Error> {
+pub async fn create(
+    client: &Client,
+    execution: &Value,
+) -> Result<KubernetesExecution, kube::Error> {
     create_with(client, execution, &PostParams::default()).await
 }
 
-pub(super) async fn create_with(client: &Client, execution: &Value, how: &PostParams) -> Result<KubernetesExecution, kube::Error> {
-    let namespace = execution.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+pub(super) async fn create_with(
+    client: &Client,
+    execution: &Value,
+    how: &PostParams,
+) -> Result<KubernetesExecution, kube::Error> {
+    let namespace = execution
+        .pointer("/metadata/namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let resource = kube::api::ApiResource::erase::<KubernetesExecution>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let object: DynamicObject = serde_json::from_value(execution.clone()).expect("an object");
     let created = api.create(how, &object).await?;
-    created.try_parse().map_err(|error| kube::Error::Service(Box::new(error)))
+    created
+        .try_parse()
+        .map_err(|error| kube::Error::Service(Box::new(error)))
 }
 
 /// The phase of an execution.

@@ -18,7 +18,8 @@ use super::wait::eventually;
 pub const HELD_BEFORE_THE_WRITE: &str = r#"say holding; await go; exec "$runner" "$@""#;
 
 /// Lets the real runner write, then keeps the container until the test says `go`.
-pub const HELD_AFTER_THE_WRITE: &str = r#""$runner" "$@"; code=$?; say written; await go; exit $code"#;
+pub const HELD_AFTER_THE_WRITE: &str =
+    r#""$runner" "$@"; code=$?; say written; await go; exit $code"#;
 
 /// What a stand-in can use:
 /// - `$runner`, the real one; `$kubectl`; `$uid` and `$name` of the execution;
@@ -58,7 +59,11 @@ impl StandIn {
     pub fn with_faults(scene: &Scene, body: &str, faults: &[Fault]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = scene.cluster.plane().folder().join(format!("stand-in-{number}"));
+        let folder = scene
+            .cluster
+            .plane()
+            .folder()
+            .join(format!("stand-in-{number}"));
         fs::create_dir_all(&folder).expect("a folder");
         let script = folder.join("run");
         let programs = kexec_devcluster::programs::Programs::find().expect("programs");
@@ -69,10 +74,20 @@ impl StandIn {
             kubectl.display(),
             folder.display()
         );
-        fs::write(&script, format!("#!/bin/sh\n{settings}\n{PRELUDE}\n{body}\n")).expect("a script");
+        fs::write(
+            &script,
+            format!("#!/bin/sh\n{settings}\n{PRELUDE}\n{body}\n"),
+        )
+        .expect("a script");
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("permissions");
         let faults = [&[Fault::ReplaceBinary(script)], faults].concat();
-        Self { folder, _faults: faults.into_iter().map(|fault| fault_on(scene, fault)).collect() }
+        Self {
+            folder,
+            _faults: faults
+                .into_iter()
+                .map(|fault| fault_on(scene, fault))
+                .collect(),
+        }
     }
 
     /// Tells the program that waits for `word`.
@@ -83,7 +98,10 @@ impl StandIn {
     /// Waits until the program says `word`.
     pub async fn says(&self, word: &str) {
         let file = self.folder.join(word);
-        eventually(&format!("the stand-in to say '{word}'"), || async { file.exists().then_some(()) }).await;
+        eventually(&format!("the stand-in to say '{word}'"), || async {
+            file.exists().then_some(())
+        })
+        .await;
     }
 }
 
@@ -94,5 +112,9 @@ pub fn fault_on(scene: &Scene, fault: Fault) -> ActiveFault {
         let labels = pod.metadata.labels.as_ref();
         labels.and_then(|labels| labels.get(names::LABEL_EXECUTION_NAMESPACE)) == Some(&namespace)
     };
-    scene.cluster.node().faults().for_pods_of(is_of_scene, fault)
+    scene
+        .cluster
+        .node()
+        .faults()
+        .for_pods_of(is_of_scene, fault)
 }

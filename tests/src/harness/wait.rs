@@ -9,7 +9,10 @@ pub const DEADLINE: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Waits until `look` finds something; on the deadline the test fails with `what`.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let found = async {
         loop {
             if let Some(found) = look().await {
@@ -18,8 +21,6 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    match tokio::time::timeout(DEADLINE, found).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited {DEADLINE:?} in vain for: {what}"),
-    }
+    let found = tokio::time::timeout(DEADLINE, found).await;
+    found.unwrap_or_else(|_| panic!("waited {DEADLINE:?} in vain for: {what}"))
 }

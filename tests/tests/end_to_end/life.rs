@@ -15,13 +15,18 @@ async fn a_scaling_is_planned_run_proven_and_told() {
 
     let status = execution.status.expect("a status");
     assert_eq!(status.phase, Some(Phase::Completed), "{status:#?}");
-    let completed = status.condition(ConditionType::Completed).expect("a condition");
+    let completed = status
+        .condition(ConditionType::Completed)
+        .expect("a condition");
     assert_eq!(completed.status, ConditionStatus::True);
     assert_eq!(completed.known_reason(), Some(Reason::ExecutionCompleted));
     let summary = status.execution_summary.expect("a summary");
     assert_eq!(summary.action_result, Some(ActionResult::Success));
     let step = status.step_result.expect("a step result");
-    assert_eq!((step.outcome, step.verified), (Some(Outcome::Succeeded), Some(true)));
+    assert_eq!(
+        (step.outcome, step.verified),
+        (Some(Outcome::Succeeded), Some(true))
+    );
     assert_eq!(scene.replicas("web").await, 5);
     assert_eq!(scene.effects_on("deployments", "web"), 1);
 }

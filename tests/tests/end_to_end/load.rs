@@ -14,9 +14,13 @@ use serde_json::json;
 async fn a_hundred_executions_at_once_all_end_right() {
     let scene = Scene::new("load").await;
     let (deployments, config_maps) = (30, 70);
-    let names: Vec<String> = (0..deployments).map(|number| format!("web-{number}")).collect();
+    let names: Vec<String> = (0..deployments)
+        .map(|number| format!("web-{number}"))
+        .collect();
     join_all(names.iter().map(|name| scene.deployment(name, 1))).await;
-    let settings: Vec<String> = (0..config_maps).map(|number| format!("settings-{number}")).collect();
+    let settings: Vec<String> = (0..config_maps)
+        .map(|number| format!("settings-{number}"))
+        .collect();
     join_all(settings.iter().map(|name| config_map(&scene, name))).await;
     let _operator = scene.operator().await;
 
@@ -27,15 +31,30 @@ async fn a_hundred_executions_at_once_all_end_right() {
 
     for name in names.iter().chain(&settings) {
         let execution = scene.ended(name).await;
-        assert_eq!(phase(&execution), Some(Phase::Completed), "{name}: {:#?}", execution.status);
+        assert_eq!(
+            phase(&execution),
+            Some(Phase::Completed),
+            "{name}: {:#?}",
+            execution.status
+        );
     }
     let calls = scene.calls();
     let effects = |resource, name| {
         let namespace = &scene.namespace;
-        calls.effects_on(&Target { resource, namespace, name }).len()
+        calls
+            .effects_on(&Target {
+                resource,
+                namespace,
+                name,
+            })
+            .len()
     };
     for name in &names {
-        assert_eq!((scene.replicas(name).await, effects("deployments", name)), (2, 1), "{name}");
+        assert_eq!(
+            (scene.replicas(name).await, effects("deployments", name)),
+            (2, 1),
+            "{name}"
+        );
     }
     for name in &settings {
         assert_eq!(effects("configmaps", name), 1, "{name}");
@@ -49,20 +68,39 @@ async fn two_controllers_have_one_effect() {
     join_all(targets.iter().map(|name| scene.deployment(name, 1))).await;
     let _operators = (scene.operator().await, scene.operator().await);
 
-    let executions: Vec<_> = targets.iter().map(|name| scene.scaling(name, name, 3)).collect();
+    let executions: Vec<_> = targets
+        .iter()
+        .map(|name| scene.scaling(name, name, 3))
+        .collect();
     join_all(executions.iter().map(|execution| scene.create(execution))).await;
 
     for name in &targets {
         let execution = scene.ended(name).await;
-        assert_eq!(phase(&execution), Some(Phase::Completed), "{name}: {:#?}", execution.status);
-        assert_eq!((scene.replicas(name).await, scene.effects_on("deployments", name)), (3, 1), "{name}");
+        assert_eq!(
+            phase(&execution),
+            Some(Phase::Completed),
+            "{name}: {:#?}",
+            execution.status
+        );
+        assert_eq!(
+            (
+                scene.replicas(name).await,
+                scene.effects_on("deployments", name)
+            ),
+            (3, 1),
+            "{name}"
+        );
         let jobs: Api<Job> = scene.system_api();
         let of_it = ListParams::default().labels(&format!(
             "{}={}",
             names::LABEL_EXECUTION_UID,
             execution.metadata.uid.unwrap_or_default()
         ));
-        assert_eq!(jobs.list(&of_it).await.expect("Jobs").items.len(), 1, "{name}");
+        assert_eq!(
+            jobs.list(&of_it).await.expect("Jobs").items.len(),
+            1,
+            "{name}"
+        );
     }
 }
 
@@ -82,7 +120,13 @@ async fn applying_the_same_execution_twice_has_one_effect() {
     let later = scene.ended("later").await;
 
     assert_eq!(phase(&later), Some(Phase::Completed));
-    assert_eq!((scene.replicas("web").await, scene.effects_on("deployments", "web")), (3, 2));
+    assert_eq!(
+        (
+            scene.replicas("web").await,
+            scene.effects_on("deployments", "web")
+        ),
+        (3, 2)
+    );
 }
 
 async fn config_map(scene: &Scene, name: &str) {
@@ -92,5 +136,10 @@ async fn config_map(scene: &Scene, name: &str) {
 
 fn change(scene: &Scene, name: &str) -> serde_json::Value {
     let parameters = json!({"data": {"mode": "fast"}});
-    scene.execution(name, "modify_configmap", ("v1", "ConfigMap", name), &parameters)
+    scene.execution(
+        name,
+        "modify_configmap",
+        ("v1", "ConfigMap", name),
+        &parameters,
+    )
 }

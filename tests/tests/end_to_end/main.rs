@@ -1,3 +1,28 @@
 //! The operator on a real API server, with real runners on a process node.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    reason = "a test ends when what it stands on breaks, and its futures live once each"
+)]
 
+mod actions;
+mod admission;
+mod attempt;
+mod authorization;
+mod budget;
+mod cancellation;
+mod contention;
+mod crashes;
+mod deletion;
+mod fence;
+mod lies;
 mod life;
+mod load;
+mod losses;
+mod lost_pods;
+mod nodes;
+mod refusals;
+mod resource;
+mod service;
+mod starts;

@@ -32,8 +32,7 @@ pub struct Installation<'a> {
     pub suffix: &'a str,
 }
 
-/// Label of a namespace whose executions belong to the installation of that suffix.
-pub const LABEL_INSTALLATION: &str = "kubernaut.io/installation";
+pub use kexec_api::names::LABEL_INSTALLATION;
 
 impl Default for Installation<'_> {
     fn default() -> Self {

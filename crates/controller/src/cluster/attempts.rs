@@ -115,8 +115,9 @@ impl Cluster {
         )
     }
 
-    /// Takes an attempt's claim in place of its runner, or learns that a runner has it. Without an owner: the Job may
-    /// be gone; the sweep removes it.
+    /// Takes an attempt's claim in place of its runner, or learns that a runner has it, or may have had it: a runner's
+    /// claim goes with its Job, so that a free name proves something only while the Job stands. Without an owner: the
+    /// Job may be gone; the sweep removes it.
     pub async fn tombstone(
         &self,
         name: &str,
@@ -145,25 +146,31 @@ impl Cluster {
                 ..LeaseSpec::default()
             }),
         };
-        match self
+        let created = self
             .call(
                 "bury the attempt",
                 leases.create(&PostParams::default(), &lease),
             )
-            .await
-        {
-            Ok(_) => Ok(Claim::Tombstone),
+            .await;
+        let is_ours = match created {
+            Ok(_) => true,
             Err(error) if error.class() == Class::Conflict => {
                 let found = self.call("read the claim", leases.get(name)).await?;
-                let ours = found.labels().contains_key(names::LABEL_TOMBSTONE);
-                Ok(if ours {
-                    Claim::Tombstone
-                } else {
-                    Claim::Runner
-                })
+                found.labels().contains_key(names::LABEL_TOMBSTONE)
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if is_ours && self.job_stands(name).await? {
+            Ok(Claim::Tombstone)
+        } else {
+            Ok(Claim::Runner)
         }
+    }
+
+    /// Whether the Job is there and is not being deleted, by the API server and not by the watch.
+    async fn job_stands(&self, name: &str) -> Result<bool, CallError> {
+        let job = self.job(name).await?;
+        Ok(job.is_some_and(|job| job.metadata.deletion_timestamp.is_none()))
     }
 
     /// Names and execution UIDs of all tombstones.

@@ -3,6 +3,7 @@
 
 mod access;
 mod attempts;
+mod depth;
 mod error;
 mod executions;
 mod policies;
@@ -12,8 +13,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::Response;
+use http_body_util::BodyExt;
+use kube::client::{ClientBuilder, DynBody};
 use kube::{Client, Config};
 use tokio::sync::Semaphore;
+use tower::util::MapResponseLayer;
+
+use depth::Shallow;
 
 use crate::metrics::{CallResult, Metrics};
 
@@ -28,6 +35,18 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_IN_FLIGHT: usize = 32;
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client whose answers can all be decoded, however deeply they are nested.
+fn client(config: Config) -> Result<Client, ConnectError> {
+    let shallow = MapResponseLayer::new(|response: Response<_>| {
+        let mut shallow = Shallow::default();
+        response.map(|body: Box<DynBody>| {
+            body.map_frame(move |frame| frame.map_data(|bytes| shallow.pass(bytes)))
+        })
+    });
+    let builder = ClientBuilder::try_from(config).map_err(ConnectError::BuildClient)?;
+    Ok(builder.with_layer(&shallow).build())
+}
 
 /// The API server, as the operator uses it.
 #[derive(Clone)]
@@ -54,8 +73,8 @@ impl Cluster {
         let mut watches = config.clone();
         watches.connect_timeout = Some(CONNECT_TIMEOUT);
         Ok(Self {
-            calls: Client::try_from(calls).map_err(ConnectError::BuildClient)?,
-            watches: Client::try_from(watches).map_err(ConnectError::BuildClient)?,
+            calls: client(calls)?,
+            watches: client(watches)?,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             metrics,
             system_namespace: system_namespace.to_owned(),

@@ -68,6 +68,7 @@ pub(super) fn look(state: &mut State, context: &Context) {
     let seen = context.attempts.sighting(&state.job);
     state.gathered.sighting.job = seen.job;
     state.gathered.sighting.pod = seen.pod;
+    state.gathered.sighting.earlier_pods = seen.earlier_pods;
     state.gathered.proof = context.proofs.facts(&state.uid());
     if state.gathered.stored_plan.is_none() && state.gathered.intended.is_none() {
         state.gathered.stored_plan = stored_plan(state).map(Box::new);

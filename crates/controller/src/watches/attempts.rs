@@ -29,6 +29,30 @@ struct Seen {
     execution_uid: String,
     job: Presence<Job>,
     pod: Presence<Pod>,
+    earlier_pods: Vec<Presence<Pod>>,
+}
+
+impl Seen {
+    /// Keeps what is seen of a pod; the Job may have had another one before it.
+    fn keep_pod(&mut self, pod: Presence<Pod>) {
+        let uid = uid_of(&pod);
+        if let Some(earlier) = self.earlier_pods.iter_mut().find(|one| uid_of(one) == uid) {
+            *earlier = pod;
+            return;
+        }
+        if self.pod != Presence::Never && uid_of(&self.pod) != uid {
+            self.earlier_pods.push(std::mem::take(&mut self.pod));
+        }
+        self.pod = pod;
+    }
+
+    fn pods(&mut self) -> impl Iterator<Item = &mut Presence<Pod>> {
+        self.earlier_pods.iter_mut().chain([&mut self.pod])
+    }
+}
+
+fn uid_of(pod: &Presence<Pod>) -> Option<&str> {
+    pod.last()?.metadata.uid.as_deref()
 }
 
 /// All attempts seen, by the name of their Job.
@@ -69,10 +93,8 @@ impl Attempts {
 
     /// Watches the pods until dropped.
     pub async fn watch_pods(self, client: Client, namespace: String) {
-        self.watch::<Pod>(Api::namespaced(client, &namespace), PODS, |seen, pod| {
-            seen.pod = pod;
-        })
-        .await;
+        self.watch::<Pod>(Api::namespaced(client, &namespace), PODS, Seen::keep_pod)
+            .await;
     }
 
     async fn watch<K>(&self, api: Api<K>, name: &'static str, keep: fn(&mut Seen, Presence<K>))
@@ -145,7 +167,10 @@ impl Attempts {
             let went = if watch == JOBS {
                 leave(&mut attempt.job, listed, now)
             } else {
-                leave(&mut attempt.pod, listed, now)
+                let left = attempt
+                    .pods()
+                    .filter_map(|pod| leave(pod, listed, now).then_some(()));
+                left.count() > 0
             };
             if went {
                 woken.push((attempt.execution_uid.clone(), job.clone()));
@@ -172,6 +197,7 @@ impl Attempts {
         Sighting {
             job: attempt.job,
             pod: attempt.pod,
+            earlier_pods: attempt.earlier_pods,
             ..Sighting::default()
         }
     }

@@ -1,3 +1,0 @@
-//! Development only.
-#[path = "end_to_end/lies.rs"]
-mod lies;
