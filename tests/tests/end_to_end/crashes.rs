@@ -105,7 +105,7 @@ async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
     match scenario {
         Scenario::ProofFails => scene.apply_deployment("web", 1, "never-ready").await,
         Scenario::Success | Scenario::ActionFails | Scenario::TimeOut => {
-            drop(scene.deployment("web", 1).await)
+            drop(scene.deployment("web", 1).await);
         }
     }
     let _fault = disturb(scenario, &scene);

@@ -9,11 +9,11 @@ use kexec_api::names;
 use kexec_api::phase::Phase;
 use kexec_devcluster::node::Fault;
 use kexec_tests::harness::{
-    Ending, HELD_AFTER_THE_WRITE, HELD_BEFORE_THE_WRITE, Scene, StandIn, error_of, eventually,
-    fault_on, phase,
+    Ending, HELD_AFTER_THE_WRITE, HELD_BEFORE_THE_WRITE, Scene, StandIn, eventually, fault_on,
+    phase,
 };
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 /// Has finished Jobs removed at once.

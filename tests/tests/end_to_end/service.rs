@@ -129,31 +129,7 @@ async fn its_log_has_one_root_span_a_reconcile_and_no_value_of_a_plan() {
     }))
     .await;
     let address = free_address().await;
-    let operator = Operator::start(
-        scene.cluster.plane(),
-        OperatorOptions {
-            binary: binary("kubernaut-executor"),
-            arguments: [
-                ("--runner-image", "kubernaut-runner:dev"),
-                ("--listen", &address),
-                ("--execution-namespace", &scene.namespace),
-                ("--system-namespace", &scene.system_namespace),
-                ("--installation-suffix", &scene.suffix),
-            ]
-            .iter()
-            .flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()])
-            .collect(),
-            environment: [(
-                "RUST_LOG".to_owned(),
-                "info,kexec_controller=trace,kube_runtime=warn".to_owned(),
-            )]
-            .into(),
-            namespace: scene.system_namespace.clone(),
-            service_account: names::CONTROLLER_SERVICE_ACCOUNT.to_owned(),
-        },
-    )
-    .await
-    .expect("an operator");
+    let operator = operator_process(&scene, &address).await;
     let parameters = json!({"data": {"password": "correct horse battery staple"}});
     scene
         .create(&scene.execution(
@@ -196,4 +172,33 @@ async fn its_log_has_one_root_span_a_reconcile_and_no_value_of_a_plan() {
         spans.iter().any(|span| is_end(&span)),
         "no span of the end:\n{text}"
     );
+}
+
+/// The operator's own binary, as a process that tells all it can.
+async fn operator_process(scene: &Scene, address: &str) -> Operator {
+    Operator::start(
+        scene.cluster.plane(),
+        OperatorOptions {
+            binary: binary("kubernaut-executor"),
+            arguments: [
+                ("--runner-image", "kubernaut-runner:dev"),
+                ("--listen", address),
+                ("--execution-namespace", &scene.namespace),
+                ("--system-namespace", &scene.system_namespace),
+                ("--installation-suffix", &scene.suffix),
+            ]
+            .iter()
+            .flat_map(|(flag, value)| [(*flag).to_owned(), (*value).to_owned()])
+            .collect(),
+            environment: [(
+                "RUST_LOG".to_owned(),
+                "info,kexec_controller=trace,kube_runtime=warn".to_owned(),
+            )]
+            .into(),
+            namespace: scene.system_namespace.clone(),
+            service_account: names::CONTROLLER_SERVICE_ACCOUNT.to_owned(),
+        },
+    )
+    .await
+    .expect("an operator")
 }
