@@ -2,6 +2,7 @@
 //! as without the crash, with the same number of effects. The points are enumerated, not sampled.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
@@ -91,7 +92,12 @@ async fn enumerate(scenario: Scenario, reason: Option<Reason>) {
         .filter_map(std::future::ready)
         .collect()
         .await;
-    println!("{scenario:?}: {count} crash points over {writes} writes");
+    // Past the test's captured output: how much was enumerated is to be seen also when all is well.
+    writeln!(
+        std::io::stdout(),
+        "{scenario:?}: {count} crash points over {writes} writes"
+    )
+    .expect("an output");
     assert!(
         different.is_empty(),
         "undisturbed: {undisturbed:?}\n{}",

@@ -316,6 +316,28 @@ fn a_runner_that_lost_its_claim_is_waited_for_no_longer_than_its_deadline() {
 }
 
 #[test]
+fn an_end_at_the_pods_deadline_is_the_deadlines_before_the_kubelet_says_so_of_the_pod() {
+    let ended_after = |seconds: i64| {
+        let mut world = exit(world(), 137, None).facing(Facing::Unchanged);
+        if let Presence::Here(pod) = &mut world.gathered.sighting.pod {
+            let (spec, status) = (pod.spec.as_mut(), pod.status.as_mut());
+            spec.expect("a spec").active_deadline_seconds = Some(seconds);
+            let started = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(5));
+            status.expect("a status").start_time = Some(started);
+        }
+        line(&world)
+    };
+    assert_eq!(
+        ended_after(15),
+        "record failed/DeadlineExceeded timeout failed"
+    );
+    assert_eq!(
+        ended_after(16),
+        "record failed/InvalidResult failure failed"
+    );
+}
+
+#[test]
 fn an_end_tells_what_was_done_and_what_it_cost() {
     let status = reported("done", 0, &[step(0, "written")])
         .facing(Facing::Proven)
