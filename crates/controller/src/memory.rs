@@ -10,6 +10,7 @@ use kexec_api::plan::PlanContent;
 use kexec_core::access::{Answer, Question};
 use kexec_core::attempt::Claim;
 use kexec_core::planning::Planned;
+use kexec_core::view::CreateProblem;
 use kube::ResourceExt;
 
 /// How long an answer to who may do what is believed.
@@ -28,6 +29,8 @@ pub struct Remembered {
     pub stored_plan: Option<Box<PlanContent>>,
     /// Who holds the attempt's claim.
     pub claim: Claim,
+    /// Why the API server refused the Job each time it was asked for; `None` once an answer is missing.
+    pub refused_job: Option<CreateProblem>,
 }
 
 /// What is remembered of all executions, by UID.

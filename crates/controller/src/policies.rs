@@ -1,16 +1,20 @@
 //! The operator acts only while the admission policies are on the cluster as they are shipped: without them anybody who
 //! may create an execution could act with its rights.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::StreamExt;
 use kexec_api::names;
 use kexec_core::facts::Kind;
+use kube::runtime::{WatchStreamExt, watcher};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
-use crate::cluster::{CallError, Cluster, LivePolicy, PolicyObject};
+use crate::cluster::{CallError, Cluster, LivePolicy, PolicyObject, reads};
 use crate::metrics::Metrics;
 
 /// The policies and their bindings, as shipped.
@@ -92,6 +96,13 @@ impl Policies {
         let shipped = shipped(&installation).inspect_err(|_| {
             self.looked.send_replace(true);
         })?;
+        let changed = Arc::new(Notify::new());
+        // Ends the watches when this future is dropped.
+        let mut watches = JoinSet::new();
+        let kinds: BTreeSet<Kind> = shipped.iter().map(|one| one.object.kind.clone()).collect();
+        for kind in kinds {
+            watches.spawn(notify_of(cluster.clone(), kind, Arc::clone(&changed)));
+        }
         loop {
             let problem = look(&cluster, &shipped)
                 .await
@@ -114,7 +125,24 @@ impl Policies {
             };
             *self.problem.write().unwrap_or_else(PoisonError::into_inner) = problem;
             self.looked.send_replace(true);
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = changed.notified() => {}
+            }
+        }
+    }
+}
+
+/// Tells of every change of the objects of a kind, whatever it is.
+async fn notify_of(cluster: Cluster, kind: Kind, changed: Arc<Notify>) {
+    let objects = reads::api(cluster.watches(), &kind, None);
+    let mut events = watcher(objects, watcher::Config::default())
+        .default_backoff()
+        .boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(_) => changed.notify_one(),
+            Err(error) => tracing::debug!(%error, kind = kind.kind, "watch of policies failed"),
         }
     }
 }

@@ -26,7 +26,7 @@ const DEFAULTS: [SafetyCheckType; 3] = [
 ];
 
 /// Most prerequisites and conditions that are listed as not performed.
-const MAX_UNBUILT: usize = 32;
+const MAX_UNBUILT: usize = 48;
 /// Longest name of a check, in characters.
 const MAX_NAME: usize = 64;
 

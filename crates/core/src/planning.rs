@@ -148,11 +148,7 @@ fn check_guards(request: &Request<'_>, target: &Target) -> Result<(), Refusal> {
             .and_then(|labels| labels.get(key))
             .and_then(Value::as_str);
         if found != Some(wanted) {
-            return Err(mismatch(
-                request,
-                &format!("label {key}={wanted}"),
-                &found.map_or_else(|| "none".to_owned(), |found| format!("{key}={found}")),
-            ));
+            return Err(mismatch(request, &format!("label {key}={wanted}")));
         }
     }
     for selector in &guards.field_selectors {
@@ -179,19 +175,16 @@ fn check_field(request: &Request<'_>, target: &Target, selector: &str) -> Result
     if (found == wanted.trim()) == equal {
         Ok(())
     } else {
-        Err(mismatch(
-            request,
-            &format!("field {selector}"),
-            &format!("{}={found}", path.trim()),
-        ))
+        Err(mismatch(request, &format!("field {selector}")))
     }
 }
 
-fn mismatch(request: &Request<'_>, wanted: &str, found: &str) -> Refusal {
+/// Without what was found instead: who may execute need not be allowed to read the target.
+fn mismatch(request: &Request<'_>, wanted: &str) -> Refusal {
     Refusal::new(
         Reason::TargetGuardMismatch,
         format!(
-            "{} does not have the {wanted} that spec.actionDefinition.targetResource demands (it has {found}): \
+            "{} does not have the {wanted} that spec.actionDefinition.targetResource demands: \
              correct the guard or the target",
             shown(request)
         ),
@@ -210,7 +203,8 @@ fn pin(request: &Request<'_>, target: &Target, draft: Draft) -> Result<Planned, 
         return Err(Refusal::new(
             Reason::PlanTooLarge,
             format!(
-                "the plan has {bytes} bytes, and this version stores at most {MAX_PLAN_BYTES}: change less at once"
+                "spec.actionDefinition.parameters asks for a plan of {bytes} bytes, and this version stores at most \
+                 {MAX_PLAN_BYTES} (old and new values stand in it about five times): change fewer or smaller values"
             ),
         ));
     }

@@ -65,8 +65,10 @@ pub struct Gathered {
     pub is_fresh: bool,
     /// What is seen of the attempt.
     pub sighting: Sighting,
-    /// Why the Job could not be created.
+    /// Why the Job could not be created just now.
     pub create_problem: Option<CreateProblem>,
+    /// Why every creation of the Job so far was refused; `None` when there was none, or when an answer is missing.
+    pub refused_job: Option<CreateProblem>,
     /// What the events of a Job that does not start say; the outer `None` when they were not read.
     pub start_events: Option<Option<StartTrouble>>,
     /// What the plan's expectations speak of, read after the attempt ended; `None` when it was not.

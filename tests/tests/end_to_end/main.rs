@@ -26,3 +26,4 @@ mod refusals;
 mod resource;
 mod service;
 mod starts;
+mod watches;

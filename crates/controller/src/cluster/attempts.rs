@@ -29,6 +29,17 @@ pub enum Created {
     Problem(CreateProblem),
 }
 
+impl Created {
+    /// Why there is no Job, if there is none.
+    #[must_use]
+    pub fn problem(&self) -> Option<&CreateProblem> {
+        match self {
+            Self::Job(_) => None,
+            Self::Problem(problem) => Some(problem),
+        }
+    }
+}
+
 impl Cluster {
     fn jobs(&self) -> Api<Job> {
         Api::namespaced(self.calls.clone(), &self.system_namespace)

@@ -9,7 +9,7 @@ use kexec_api::phase::{Outcome, Phase};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::Request;
 use kube::{Resource, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CallError, Class, Cluster};
 
@@ -131,6 +131,23 @@ impl Cluster {
         let resource = ApiResource::erase::<KubernetesExecution>(&());
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.calls.clone(), namespace, &resource);
+        let found = self
+            .call(
+                "read an execution that cannot be decoded",
+                api.get_opt(name),
+            )
+            .await?;
+        let told = found
+            .as_ref()
+            .and_then(|found| found.data.pointer("/status/phase"));
+        if told
+            .and_then(Value::as_str)
+            .and_then(Phase::from_text)
+            .is_some_and(Phase::is_terminal)
+        {
+            // It is over already; how it ended is not rewritten (I3).
+            return Ok(());
+        }
         let (how, patch) = (PatchParams::default(), Patch::Merge(patch));
         match self
             .call(

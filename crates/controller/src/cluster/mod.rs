@@ -33,6 +33,8 @@ pub use policies::{LivePolicy, PolicyObject};
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Calls in flight at once; the API server gains nothing from more.
 const MAX_IN_FLIGHT: usize = 32;
+/// Longest silence of a watch: the API server sends a bookmark about every minute, so a longer one is a lost connection.
+const WATCH_SILENCE: Duration = Duration::from_secs(150);
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -72,6 +74,8 @@ impl Cluster {
         calls.write_timeout = Some(CALL_TIMEOUT);
         let mut watches = config.clone();
         watches.connect_timeout = Some(CONNECT_TIMEOUT);
+        watches.read_timeout = Some(WATCH_SILENCE);
+        watches.reset_reader_on_write = true;
         Ok(Self {
             calls: client(calls)?,
             watches: client(watches)?,

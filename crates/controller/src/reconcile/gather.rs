@@ -46,6 +46,7 @@ pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State
             policy_problem: context.policies.problem(),
             intended: remembered.intended,
             stored_plan: remembered.stored_plan,
+            refused_job: remembered.refused_job,
             ..Gathered::default()
         },
         job: names::job_name(&uid, FIRST_ATTEMPT, Stage::Execute),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kexec_api::names;
 use kexec_api::work::Stage;
 use kexec_core::attempt::{Claim, Presence};
@@ -20,6 +20,8 @@ use crate::cluster::CallError;
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How soon a failed look is repeated.
 const RETRY: Duration = Duration::from_secs(1);
+/// How soon an execution that the watch has not shown yet is looked for again.
+const SEEN_SOON: SignedDuration = SignedDuration::from_secs(5);
 /// Most decisions about one Job at a time.
 const MAX_DECISIONS: usize = 8;
 
@@ -90,6 +92,10 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
     if context.executions.by_uid(&uid).is_some() || !is_in_scope(job, context) {
         return Ok(None);
     }
+    if lives(job, &uid, context).await? {
+        // The watch of executions is behind that of Jobs: whoever has made the Job looks after it.
+        return Ok(Timestamp::now().saturating_add(SEEN_SOON).ok());
+    }
     let mut claim = Claim::Unread;
     for _ in 0..MAX_DECISIONS {
         let now = Timestamp::now();
@@ -138,6 +144,22 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
         }
     }
     Ok(None)
+}
+
+/// Whether the Job's execution exists, by the API server and not by the watch.
+async fn lives(job: &str, uid: &str, context: &Context) -> Result<bool, CallError> {
+    let sighting = context.attempts.sighting(job);
+    let Some(job) = sighting.job.last() else {
+        return Ok(false);
+    };
+    let name = job.annotations().get(names::LABEL_EXECUTION);
+    let name = name.or_else(|| job.labels().get(names::LABEL_EXECUTION));
+    let namespace = job.labels().get(names::LABEL_EXECUTION_NAMESPACE);
+    let Some((namespace, name)) = namespace.zip(name) else {
+        return Ok(false);
+    };
+    let live = context.cluster.execution(namespace, name).await?;
+    Ok(live.is_some_and(|live| live.uid().as_deref() == Some(uid)))
 }
 
 /// Whether the Job's execution would be among those this operator runs.

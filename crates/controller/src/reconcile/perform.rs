@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::execution::KubernetesExecutionStatus;
+use kexec_api::phase::Phase;
 use kexec_core::Lookup;
 use kexec_core::access::Question;
 use kexec_core::attempt::{Claim, Presence};
@@ -191,15 +192,13 @@ async fn record(
             refresh(state, context).await
         }
         Written::Yes(execution) => {
+            let was_over = state.phase().is_some_and(Phase::is_terminal);
             let uid = state.uid();
             context.memory.update(&uid, |remembered| {
                 remembered.written = Some(execution.clone());
             });
             state.execution = *execution;
-            if state
-                .phase()
-                .is_some_and(kexec_api::phase::Phase::is_terminal)
-            {
+            if !was_over && state.phase().is_some_and(Phase::is_terminal) {
                 finish(state, context);
             }
             Ok(Step::Again)
@@ -219,11 +218,7 @@ async fn record_intent(
     let is_ours = state.execution.resource_version() != before
         && state.execution.status.as_ref().map(|status| &status.plan) == Some(&status.plan)
         && !state.gathered.is_fresh;
-    if is_ours
-        && !state
-            .phase()
-            .is_some_and(kexec_api::phase::Phase::is_terminal)
-    {
+    if is_ours && !state.phase().is_some_and(Phase::is_terminal) {
         let uid = state.uid();
         context.memory.update(&uid, |remembered| {
             remembered.intended = Some(planned.clone());
@@ -307,25 +302,23 @@ async fn refresh(state: &mut State, context: &Context) -> Result<Step, Reconcile
         .update(&state.uid(), |remembered| remembered.written = Some(kept));
     state.execution = live;
     state.gathered.is_fresh = true;
-    if state.gathered.turn.is_none()
-        || state
-            .phase()
-            .is_some_and(kexec_api::phase::Phase::is_terminal)
-    {
+    if state.gathered.turn.is_none() || state.phase().is_some_and(Phase::is_terminal) {
         release(&state.uid(), context);
     }
     Ok(Step::Again)
 }
 
 async fn create_job(job: &Job, state: &mut State, context: &Context) -> Result<(), ReconcileError> {
-    match context
-        .cluster
-        .create_job(job)
-        .await
-        .map_err(ReconcileError::Call)?
-    {
+    let uid = state.uid();
+    let created = context.cluster.create_job(job).await;
+    // An answer that is missing may hide a Job; only refusals without a gap prove that there is none.
+    let refused = created.as_ref().ok().and_then(Created::problem).cloned();
+    context.memory.update(&uid, |remembered| {
+        remembered.refused_job.clone_from(&refused);
+    });
+    state.gathered.refused_job.clone_from(&refused);
+    match created.map_err(ReconcileError::Call)? {
         Created::Job(created) => {
-            let uid = state.uid();
             context.attempts.note(*created);
             let planned = state.gathered.intended.take();
             let plan = planned.map(|planned| Box::new(planned.content));

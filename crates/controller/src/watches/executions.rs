@@ -1,7 +1,7 @@
 //! The watch of executions: one for all namespaces, or one for each that is named. Every object is pruned on its way in;
 //! one that cannot be decoded stops nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -38,21 +38,23 @@ impl Executions {
         waker: &Waker,
         gone: &mpsc::UnboundedSender<String>,
     ) -> (Self, impl Stream<Item = ()> + Send + use<>) {
-        let apis = scopes.iter().map(|scope| match scope.as_str() {
-            "" => Api::<Guarded>::all(client.clone()),
-            namespace => Api::namespaced(client.clone(), namespace),
-        });
         let by_uid = Arc::new(Mutex::new(HashMap::new()));
         let mut stores = Vec::new();
         let mut streams = Vec::new();
-        for api in apis {
+        for scope in scopes {
+            let api = match scope.as_str() {
+                "" => Api::<Guarded>::all(client.clone()),
+                namespace => Api::namespaced(client.clone(), namespace),
+            };
             let writer = Writer::default();
             stores.push(writer.as_reader());
-            let keeper = Keeper {
+            let mut keeper = Keeper {
                 by_uid: Arc::clone(&by_uid),
                 health: Arc::clone(health),
                 waker: waker.clone(),
                 gone: gone.clone(),
+                scope: scope.clone(),
+                listed: HashSet::new(),
             };
             let events = watcher(api, watcher::Config::default())
                 .default_backoff()
@@ -106,21 +108,45 @@ struct Keeper {
     health: Arc<WatchHealth>,
     waker: Waker,
     gone: mpsc::UnboundedSender<String>,
+    /// The namespace, or the empty text for all of them.
+    scope: String,
+    /// UIDs that the list under way has shown.
+    listed: HashSet<String>,
 }
 
 impl Keeper {
-    fn keep(&self, event: Result<watcher::Event<Guarded>, watcher::Error>) {
+    /// After the watch began anew: what it did not list was deleted while nobody looked.
+    fn forget_unlisted(&mut self) {
+        let listed = std::mem::take(&mut self.listed);
+        let mut by_uid = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
+        by_uid.retain(|uid, execution| {
+            let is_in_scope =
+                self.scope.is_empty() || execution.namespace.as_ref() == Some(&self.scope);
+            let is_gone = is_in_scope && !listed.contains(uid);
+            if is_gone {
+                drop(self.gone.send(uid.clone()));
+            }
+            !is_gone
+        });
+    }
+
+    fn keep(&mut self, event: Result<watcher::Event<Guarded>, watcher::Error>) {
         match event {
             Err(error) => {
                 tracing::warn!(watch = WATCH, %error, "watch failed");
                 self.health.failed(WATCH);
                 return;
             }
-            Ok(watcher::Event::Init) => {}
-            Ok(watcher::Event::InitDone) => self.health.synced(WATCH),
-            Ok(watcher::Event::Apply(execution) | watcher::Event::InitApply(execution)) => {
+            Ok(watcher::Event::Init) => self.listed.clear(),
+            Ok(watcher::Event::InitDone) => {
+                self.forget_unlisted();
+                self.health.synced(WATCH);
+            }
+            Ok(watcher::Event::InitApply(execution)) => {
+                self.listed.extend(execution.meta().uid.clone());
                 self.seen(&execution);
             }
+            Ok(watcher::Event::Apply(execution)) => self.seen(&execution),
             Ok(watcher::Event::Delete(execution)) => self.deleted(&execution),
         }
         self.health.progressed(WATCH);

@@ -9,10 +9,23 @@ use tokio::sync::Notify;
 /// How long a watch may fail before the operator does not count as alive any more.
 const FAILING_FOR_TOO_LONG: Duration = Duration::from_mins(5);
 
+/// How long after its last error a watch counts as failing that has brought nothing since: one that goes on failing
+/// errs again sooner, one that works may have nothing to bring.
+const ERRS_AGAIN_WITHIN: Duration = Duration::from_secs(90);
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     synced: bool,
-    failing_since: Option<Instant>,
+    /// The first and the last error of the present series.
+    errors: Option<(Instant, Instant)>,
+}
+
+impl Seen {
+    /// Since when it has been failing, if it is.
+    fn failing_since(&self) -> Option<Instant> {
+        let (first, last) = self.errors?;
+        (last.elapsed() < ERRS_AGAIN_WITHIN).then_some(first)
+    }
 }
 
 /// The state of every watch by name.
@@ -34,7 +47,7 @@ impl WatchHealth {
 
     /// The watch brought something.
     pub fn progressed(&self, name: &'static str) {
-        self.update(name, |seen| seen.failing_since = None);
+        self.update(name, |seen| seen.errors = None);
     }
 
     /// The watch has brought everything there was.
@@ -45,7 +58,8 @@ impl WatchHealth {
     /// The watch failed.
     pub fn failed(&self, name: &'static str) {
         self.update(name, |seen| {
-            seen.failing_since.get_or_insert_with(Instant::now);
+            let now = Instant::now();
+            seen.errors = Some((seen.failing_since().unwrap_or(now), now));
         });
     }
 
@@ -55,7 +69,7 @@ impl WatchHealth {
         let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches
             .values()
-            .all(|seen| seen.synced && seen.failing_since.is_none())
+            .all(|seen| seen.synced && seen.failing_since().is_none())
     }
 
     /// Whether no watch has been failing for too long.
@@ -63,7 +77,7 @@ impl WatchHealth {
     pub fn is_alive(&self) -> bool {
         let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.values().all(|seen| {
-            seen.failing_since
+            seen.failing_since()
                 .is_none_or(|since| since.elapsed() < FAILING_FOR_TOO_LONG)
         })
     }

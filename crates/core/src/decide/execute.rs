@@ -71,13 +71,24 @@ fn without_job(view: &View<'_>) -> Decision {
         return fail(view, problem.reason, &problem.message);
     }
     if view.is_cancelled() || view.now >= deadline(view) {
-        return given_up();
+        return match &view.gathered.refused_job {
+            Some(_) if view.is_cancelled() => cancelled_before_writing(view),
+            Some(problem) => fail(view, problem.reason, &problem.message),
+            None => given_up(),
+        };
     }
     if let Some(planned) = &view.gathered.intended {
         return create(view, &planned.content, &planned.hash);
     }
     if !view.gathered.is_fresh {
         return Decision::Refresh;
+    }
+    if view.gathered.policy_problem.is_some() {
+        return wait_until(
+            view.now
+                .saturating_add(CREATE_RETRY)
+                .unwrap_or(Timestamp::MAX),
+        );
     }
     plan_again(view)
 }

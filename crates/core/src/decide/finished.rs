@@ -2,14 +2,33 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use kexec_api::condition::ConditionType;
+
 use super::{Decision, wait_until};
 use crate::attempt::{AttemptState, Claim, Presence, classify};
 use crate::request;
 use crate::settings::Settings;
+use crate::status;
 use crate::view::View;
 
 pub(super) fn decide(view: &View<'_>) -> Decision {
-    clean_up(view).unwrap_or_else(|| expire(view))
+    let next = clean_up(view).or_else(|| refuse_rollback(view));
+    next.unwrap_or_else(|| expire(view))
+}
+
+/// A rollback that is asked for after the end is said, once, not to be performed. What is kept of a finished execution
+/// is pruned, so the whole of it is read before anything is written into it.
+fn refuse_rollback(view: &View<'_>) -> Option<Decision> {
+    if !view.execution.spec.is_rollback_requested() {
+        return None;
+    }
+    if !view.gathered.is_fresh {
+        return Some(Decision::Refresh);
+    }
+    let status = view.execution.status.as_ref();
+    let is_said =
+        status.is_some_and(|status| status.condition(ConditionType::RolledBack).is_some());
+    (!is_said).then(|| Decision::Record(Box::new(status::rollback_not_performed(view))))
 }
 
 /// What is left to do about the attempt's Job, if anything is.

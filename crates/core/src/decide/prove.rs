@@ -106,12 +106,20 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
         result: None,
     };
     let (judgement, effect) = match judge(view) {
+        Looked::Decide(_) if view.now >= until => return unread(view, &ended),
         Looked::Decide(decision) => return *decision,
         Looked::NoPlan => return without_plan(view, &ended),
         Looked::Judged(judgement, effect) => (judgement, effect),
     };
     if let Some(decision) = conclude(view, &ended, &judgement, effect) {
         return decision;
+    }
+    if view.is_cancelled() {
+        let message =
+            "cancelled while its outcome was awaited: what was written stays, and was not proven";
+        let finish = ended.finish(Reason::Cancelled, message);
+        let finish = finish.with_unknown_effect().with_judgement(&judgement);
+        return Decision::Record(Box::new(status::finished(view, &finish)));
     }
     if view.now < until {
         return wait_until(until);
@@ -122,6 +130,15 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
         .clone()
         .unwrap_or_else(|| not_shown(&judgement, seconds));
     record(view, &ended, reason, &message, &judgement)
+}
+
+/// What the proof needs could not be read in all the time there was.
+fn unread(view: &View<'_>, ended: &Ended) -> Decision {
+    let message = "what proves the outcome could not be read in time: look at the target";
+    let finish = ended
+        .finish(Reason::OutcomeUnknown, message)
+        .with_unknown_effect();
+    Decision::Record(Box::new(status::finished(view, &finish)))
 }
 
 /// What to say of writes whose outcome did not show in time: what could not be read may have come true.

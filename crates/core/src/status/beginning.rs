@@ -188,10 +188,12 @@ fn intent(
         }),
         post_execution_validation: None,
     });
+    let safety = &request.spec.execution_config.safety_config;
+    let preserved = safety.rollback_config.preserve_rollback_state;
     status.execution_details = Some(ExecutionDetails {
         rollback_info: Some(RollbackInfo {
             rollback_triggered: Some(false),
-            rollback_state: Some(plan::kept(planned, namespace)),
+            rollback_state: preserved.then(|| plan::kept(planned, namespace)),
             ..RollbackInfo::default()
         }),
         ..ExecutionDetails::default()

@@ -281,6 +281,14 @@ fn tell_rollback(status: &mut KubernetesExecutionStatus, view: &View<'_>, is_suc
     }
 }
 
+/// A rollback was asked for after the end, and is not performed.
+#[must_use]
+pub fn rollback_not_performed(view: &View<'_>) -> KubernetesExecutionStatus {
+    let mut status = renewed(view);
+    tell_rollback(&mut status, view, true);
+    status
+}
+
 fn summarize(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) {
     let is_success = finish.phase() == Phase::Completed;
     let completed = view.now;

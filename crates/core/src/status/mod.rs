@@ -11,7 +11,7 @@ mod verification;
 pub use beginning::{
     cancelled_before_start, executing, nothing_to_try, nothing_to_write, refused, waiting,
 };
-pub use ending::{Finish, finished, monitoring};
+pub use ending::{Finish, finished, monitoring, rollback_not_performed};
 pub(crate) use plan::is_foreign;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -304,3 +304,22 @@ impl World {
         self
     }
 }
+
+#[test]
+fn a_job_that_was_only_ever_refused_ends_with_that_reason_or_cancelled() {
+    let refused = |is_known: bool| {
+        let mut world = refused_job(true);
+        let problem = world.gathered.create_problem.take();
+        world.gathered.refused_job = problem.filter(|_| is_known);
+        world
+    };
+    let cancelled = "record cancelled/Cancelled cancelled cancelled";
+    assert_eq!(line(&refused(true).cancelled()), cancelled);
+    let late = line(&refused(true).after(100_000));
+    assert_eq!(late, "record failed/QuotaExceeded failure failed");
+    assert_eq!(
+        line(&refused(false).cancelled()),
+        "tombstone",
+        "an answer is missing"
+    );
+}

@@ -1,7 +1,9 @@
 //! After the end: a terminal phase stays, the Job gets its time to live, and the execution its own.
 
+use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::phase::Phase;
 use kexec_core::attempt::{Claim, Presence};
+use kexec_core::decide::Decision;
 use serde_json::json;
 
 use crate::support::{Runner, World, line};
@@ -120,10 +122,29 @@ fn a_terminal_phase_is_never_left_whatever_is_seen_or_asked_for_then() {
             World::ready().intended(),
             World::monitoring(false),
         ] {
-            let mut world = world.in_phase(*phase).after(101).cancelled();
-            world.execution.spec.control =
-                serde_json::from_value(json!({"rollback": true, "cancel": true})).ok();
+            let world = world.in_phase(*phase).after(101).cancelled();
             assert_eq!(line(&world), WEEK_LATER, "{phase}");
         }
+    }
+}
+
+#[test]
+fn a_rollback_asked_for_after_the_end_is_said_once_not_to_be_performed() {
+    for phase in Phase::ALL.iter().filter(|phase| phase.is_terminal()) {
+        let mut world = World::ready().restarted().in_phase(*phase).after(101);
+        world.execution.spec.control = serde_json::from_value(json!({"rollback": true})).ok();
+        world.gathered.is_fresh = false;
+        assert_eq!(line(&world), "refresh", "what is kept of it is pruned");
+        world.gathered.is_fresh = true;
+        let Decision::Record(status) = world.decide() else {
+            panic!("it is not said");
+        };
+        let said = status
+            .condition(ConditionType::RolledBack)
+            .expect("is said");
+        assert_eq!(said.known_reason(), Some(Reason::NotPerformed));
+        assert_eq!(status.phase, Some(*phase));
+        world.execution.status = Some(*status);
+        assert_eq!(line(&world), WEEK_LATER, "{phase}");
     }
 }

@@ -68,11 +68,6 @@ fn what_the_runner_reported_done_is_proven_refuted_or_waited_for() {
             "record failed/OutcomeUnknown failure unknown",
         ),
         (
-            "cancelled too late",
-            now().facing(Facing::Pending).cancelled(),
-            "wait until 210",
-        ),
-        (
             "a pod seen again",
             now().facing(Facing::Pending).claimed(Claim::Runner),
             "wait until 210",
@@ -81,6 +76,22 @@ fn what_the_runner_reported_done_is_proven_refuted_or_waited_for() {
     for (name, world, expected) in table {
         assert_eq!(line(&world), expected, "{name}");
     }
+}
+
+#[test]
+fn an_awaited_outcome_can_be_cancelled_and_is_not_awaited_unread_for_ever() {
+    let now = || World::monitoring(false).after(40);
+    let awaited = now().facing(Facing::Pending).cancelled();
+    assert_eq!(
+        line(&awaited),
+        "record cancelled/Cancelled cancelled unknown"
+    );
+    assert_eq!(line(&now().facing(Facing::Proven).cancelled()), PROVEN);
+    let unread = now().after(210);
+    assert_eq!(
+        line(&unread),
+        "record failed/OutcomeUnknown failure unknown"
+    );
 }
 
 #[test]

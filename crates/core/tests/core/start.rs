@@ -230,7 +230,7 @@ fn an_execution_on_its_way_out_is_cancelled_and_left_alone_after_its_end() {
         (running(), "stop-pod"),
         (
             World::monitoring(false).after(40).facing(Facing::Pending),
-            "wait until 210",
+            "record cancelled/Cancelled cancelled unknown",
         ),
         (
             World::ready()

@@ -305,7 +305,6 @@ pub(super) const WRONG: [(&str, Fault, Reason, &[&str]); 31] = [
         Reason::TargetGuardMismatch,
         &[
             "does not have the label app=web",
-            "(it has app=settings)",
             "correct the guard or the target",
         ],
     ),

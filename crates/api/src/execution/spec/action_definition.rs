@@ -33,7 +33,8 @@ pub struct ActionDefinition {
     #[schemars(schema_with = "parameters")]
     pub parameters: Map<String, Value>,
     /// Parameters whose values must not stand in this object. Each is read from a Secret in the operator's namespace
-    /// by the runner only, and appears elsewhere by its name alone.
+    /// by the runner only, and appears elsewhere by its name alone. Not performed by this version: an execution that
+    /// lists any is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters_from: Vec<ParameterSource>,
@@ -48,15 +49,16 @@ pub struct ActionMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), transform = schema::action_version)]
     pub version: Option<String>,
-    /// Category of the action, `core` by default. It serves to organise and filter.
+    /// Category of the action, `core` by default. It serves to organise and filter, and has no effect on what is done.
     pub category: Category,
-    /// Whether the author knows the action to be deprecated, false by default. It is recorded only.
+    /// Whether the author knows the action to be deprecated, false by default. It is recorded only and has no
+    /// effect on what is done.
     pub deprecated: bool,
     /// Risk level the author gives to the action. It can raise the assessed risk, never lower it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<RiskLevel>,
-    /// What the author expects to hold before the action, as short names. It is recorded; `preConditions` of the
-    /// validation are what is checked.
+    /// What the author expects to hold before the action, as short names. Not evaluated by this version: each is
+    /// listed among the checks as not performed, and none blocks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = NAME_MAX)), transform = schema::one_line_items)]
     pub prerequisites: Vec<String>,

@@ -23,7 +23,7 @@ pub struct ExecutionConfig {
     pub timeout: DurationText,
     /// Order among waiting executions, `normal` by default.
     pub priority: Priority,
-    /// How often and when a failed attempt is repeated.
+    /// How often and when a failed attempt is repeated. Not performed by this version: it makes one attempt.
     pub retry_policy: RetryPolicy,
     /// Risk, approval, checks and rollback.
     pub safety_config: SafetyConfig,
@@ -70,22 +70,25 @@ closed_enum! {
     }
 }
 
-/// How often and when a failed attempt is repeated.
+/// How often and when a failed attempt is repeated. Not performed by this version: it makes one attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetryPolicy {
     /// Attempts after the first, 0 to 5, 2 by default. Failures of the cluster (image, node, quota) do not count.
+    /// Not performed by this version: it makes one attempt, and `status.retryInfo` says so.
     #[schemars(range(min = 0, max = 5))]
     pub max_retries: u32,
-    /// Factor by which the delay grows from one retry to the next, 1.0 to 100.0, 2.0 by default.
+    /// Factor by which the delay grows from one retry to the next, 1.0 to 100.0, 2.0 by default. Not applied by this
+    /// version: it makes one attempt.
     #[schemars(range(min = 1.0, max = 100.0))]
     pub backoff_multiplier: f64,
     /// Texts that an error must hold one of to be retried. Empty, the default, means every error of the class that
-    /// may be retried.
+    /// may be retried. Not applied by this version: it makes one attempt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = NAME_MAX)), transform = schema::one_line_items)]
     pub retryable_errors: Vec<String>,
-    /// Delay before the first retry: a whole number and one unit (s or m), at most 1440m, 30s by default.
+    /// Delay before the first retry: a whole number and one unit (s or m), at most 1440m, 30s by default. Not applied
+    /// by this version: it makes one attempt.
     #[schemars(transform = schema::short_duration)]
     pub retry_delay: DurationText,
 }

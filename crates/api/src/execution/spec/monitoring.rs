@@ -12,15 +12,17 @@ use crate::execution::schema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MonitoringConfig {
-    /// Whether progress is reported in the status, true by default.
+    /// Whether progress is reported in the status, true by default. Not performed by this version: no progress is
+    /// reported.
     pub enable_progress_reporting: bool,
     /// Shortest time between two reports of progress: a whole number and one unit (s or m), at most 1440m, 10s by
-    /// default.
+    /// default. Not applied by this version: no progress is reported.
     #[schemars(transform = schema::short_duration)]
     pub progress_interval: DurationText,
     /// Whether the runner's API calls are measured, true by default.
     pub enable_metrics_collection: bool,
-    /// Whether the execution is recorded for audit, true by default. Policy may demand it anyway.
+    /// Whether the execution is recorded for audit, true by default. In this version the API server's audit log is the
+    /// audit, and the switch changes nothing.
     pub enable_audit_logging: bool,
     /// Which resources of the runner are measured.
     pub resource_monitoring: ResourceMonitoring,

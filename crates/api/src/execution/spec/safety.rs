@@ -17,12 +17,14 @@ pub struct SafetyConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<RiskLevel>,
     /// Whether a person must approve the plan before it is executed, false by default. Policy may demand it anyway.
+    /// Not performed by this version: an execution with true is refused.
     pub require_approval: bool,
     /// Checks to perform. The three defaults cluster-connectivity, resource-existence and permission-check are always
-    /// performed, listed or not. A check that is listed and cannot be performed blocks the execution.
+    /// performed, listed or not. A check that is listed and cannot be performed blocks the execution. This version can
+    /// perform those three and resource-lock.
     #[schemars(length(max = 32))]
     pub safety_checks: Vec<SafetyCheckType>,
-    /// When and how the action is undone.
+    /// When and how the action is undone. Not performed by this version: it rolls nothing back.
     pub rollback_config: RollbackConfig,
 }
 
@@ -79,19 +81,22 @@ closed_enum! {
     }
 }
 
-/// When and how an action is undone.
+/// When and how an action is undone. Not performed by this version: it rolls nothing back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollbackConfig {
-    /// Whether one of `rollbackTriggers` undoes the action without being asked, true by default.
+    /// Whether one of `rollbackTriggers` undoes the action without being asked, true by default. Not performed by this
+    /// version: it rolls nothing back, and with true a failure after the start says so in the condition `RolledBack`.
     pub enable_auto_rollback: bool,
     /// Time a rollback may take: a whole number and one unit (s, m or h), from 1s to 24h, 5m by default.
+    /// Not applied by this version: it rolls nothing back.
     #[schemars(transform = schema::positive_duration)]
     pub rollback_timeout: DurationText,
-    /// Whether the state to return to is kept in the status before the first write, true by default. Without it the
-    /// action cannot be undone.
+    /// Whether the state to return to is kept in the status before the first write, true by default. False keeps the
+    /// inverse plan out of the status, so that the action cannot be undone from it.
     pub preserve_rollback_state: bool,
     /// What sets off an automatic rollback: execution-failure and validation-failure by default.
+    /// Not applied by this version: it rolls nothing back.
     #[schemars(length(max = 16))]
     pub rollback_triggers: Vec<RollbackTrigger>,
 }

@@ -16,24 +16,28 @@ use crate::execution::schema::{self, LABEL_MAX};
     reason = "each is a switch of its own in the resource"
 )]
 pub struct ValidationConfig {
-    /// Whether to validate before the action, true by default. What the cluster's policy demands is validated anyway.
+    /// Whether to validate before the action, true by default. This version always validates: false changes nothing.
     pub pre_execution_validation: bool,
-    /// Whether to prove the outcome on the live cluster after the action, true by default. False is recorded as not
-    /// performed.
+    /// Whether to prove the outcome on the live cluster after the action, true by default. This version
+    /// always proves it: false changes nothing.
     pub post_execution_validation: bool,
-    /// Whether to look for side effects after the action, true by default.
+    /// Whether to look for side effects after the action, true by default. Not performed by this version: true is
+    /// answered in the status with `not performed`.
     pub side_effect_detection: bool,
     /// Time the outcome has to show: a whole number and one unit (s, m or h), at most 24h, 3m by default. When it is
     /// over, the execution ends as failed.
     #[schemars(transform = schema::duration)]
     pub health_check_timeout: DurationText,
-    /// Whether to score the action's effectiveness, true by default.
+    /// Whether to score the action's effectiveness, true by default. Not performed by this version: true is answered
+    /// in the status with `not performed`.
     pub effectiveness_scoring: bool,
-    /// Conditions of your own that must hold before the action.
+    /// Conditions of your own that must hold before the action. Not evaluated by this version: a required one is
+    /// refused, the others are reported as not performed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pre_conditions: Vec<ConditionCheck>,
-    /// Conditions of your own that must hold after the action.
+    /// Conditions of your own that must hold after the action. Not evaluated by this version: a required one is
+    /// refused, the others are reported as not performed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub post_conditions: Vec<ConditionCheck>,
@@ -78,10 +82,11 @@ pub struct ConditionCheck {
     #[schemars(length(min = 1, max = 16384))]
     pub rego: Option<String>,
     /// Whether the execution is blocked, or fails, when the condition does not hold; true by default. False makes it a
-    /// warning.
+    /// warning. This version evaluates none: true is refused.
     #[serde(default = "default_required")]
     pub required: bool,
     /// Time the condition has to become true: a whole number and one unit (s, m or h), at most 24h, 30s by default.
+    /// Not applied by this version: it evaluates no condition.
     #[serde(default = "default_timeout")]
     #[schemars(transform = schema::duration)]
     pub timeout: DurationText,
