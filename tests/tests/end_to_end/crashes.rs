@@ -34,6 +34,7 @@ enum Crash {
     None,
     KillBefore,
     KillAfter,
+    KillAfterAnswer,
     LoseAnswer,
 }
 
@@ -74,7 +75,12 @@ async fn a_time_out_ends_the_same_whenever_the_controller_is_killed() {
 async fn enumerate(scenario: Scenario, reason: Option<Reason>) {
     let (undisturbed, writes) = run(scenario, Crash::None, 0).await;
     assert_eq!(undisturbed.reason, reason, "{undisturbed:?}");
-    let crashes = [Crash::KillBefore, Crash::KillAfter, Crash::LoseAnswer];
+    let crashes = [
+        Crash::KillBefore,
+        Crash::KillAfter,
+        Crash::KillAfterAnswer,
+        Crash::LoseAnswer,
+    ];
     let points: Vec<(u64, Crash)> = (1..=writes)
         .flat_map(|write| crashes.map(|crash| (write, crash)))
         .collect();
@@ -123,6 +129,7 @@ async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
         Crash::None => proxy.set_script(pass()),
         Crash::KillBefore => proxy.set_script(at_write(write, Fault::KillBefore)),
         Crash::KillAfter => proxy.set_script(at_write(write, Fault::KillAfter)),
+        Crash::KillAfterAnswer => proxy.set_script(at_write(write, Fault::KillAfterDelivery)),
         Crash::LoseAnswer => proxy.set_script(at_write(write, Fault::LoseAnswer)),
     }
     let mut config = scene.operator_config().await;

@@ -1,7 +1,7 @@
 //! After the attempt: prove the outcome on the live target, for as long as the health-check time-out lets it take.
 //! Only a proof completes an execution; what the runner said merely decides how long to look.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kexec_actions::facts::Facts;
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::plan::PlanContent;
@@ -13,6 +13,10 @@ use crate::proof::{self, Effect, Judgement, Verdict};
 use crate::request::health_check_timeout;
 use crate::status::{self, Finish};
 use crate::view::View;
+
+/// How long after the health-check time-out what proves the outcome may still be read: a controller that comes back late
+/// looks once before it judges.
+const READ_GRACE: SignedDuration = SignedDuration::from_secs(20);
 
 /// How the attempt came to its end.
 #[derive(Clone, Debug)]
@@ -100,13 +104,14 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
     let until = since
         .saturating_add(health_check_timeout(&view.execution.spec))
         .unwrap_or(Timestamp::MAX);
+    let last_read = until.saturating_add(READ_GRACE).unwrap_or(Timestamp::MAX);
     let ended = Ended {
         unclear,
         end: None,
         result: None,
     };
     let (judgement, effect) = match judge(view) {
-        Looked::Decide(_) if view.now >= until => return unread(view, &ended),
+        Looked::Decide(_) if view.now >= last_read => return unread(view, &ended),
         Looked::Decide(decision) => return *decision,
         Looked::NoPlan => return without_plan(view, &ended),
         Looked::Judged(judgement, effect) => (judgement, effect),

@@ -273,7 +273,7 @@ fn tell_rollback(status: &mut KubernetesExecutionStatus, view: &View<'_>, is_suc
             .rollback_info
             .get_or_insert_with(RollbackInfo::default);
         info.rollback_reason = Some(
-            "not performed: this version rolls nothing back; rollbackState holds what undoes it"
+            "not performed: this version rolls nothing back; rollbackState, where kept, holds what undoes it"
                 .to_owned(),
         );
         let why = (Reason::NotPerformed, "this version rolls nothing back");

@@ -87,7 +87,11 @@ fn an_awaited_outcome_can_be_cancelled_and_is_not_awaited_unread_for_ever() {
         "record cancelled/Cancelled cancelled unknown"
     );
     assert_eq!(line(&now().facing(Facing::Proven).cancelled()), PROVEN);
-    let unread = now().after(210);
+    assert!(
+        line(&now().after(210)).starts_with("watch "),
+        "looked at once more"
+    );
+    let unread = now().after(230);
     assert_eq!(
         line(&unread),
         "record failed/OutcomeUnknown failure unknown"
