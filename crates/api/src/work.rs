@@ -108,14 +108,22 @@ pub enum StepOutcome {
     Unknown,
     /// Not tried.
     Skipped,
+    /// A rollback found it undone already: it is as it was before the action. Nothing was sent that changes it.
+    Unneeded,
+    /// A rollback found a value that is not ours: somebody changed it since the action. Not written.
+    Foreign,
 }
 
 /// One step as the runner ran it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepRecord {
-    /// Index in the plan's steps, from 0.
+    /// Index in the plan's steps, or in a rollback in its inverse steps, from 0.
     pub step: u32,
+    /// Index of the one change of the step that this is about, where a rollback went through them one by one; absent
+    /// when it is about the whole step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<u32>,
     /// How it ended.
     pub outcome: StepOutcome,
     /// When it was sent.

@@ -111,6 +111,7 @@ mod tests {
     fn step(index: u32, error: Option<String>) -> StepRecord {
         StepRecord {
             step: index,
+            field: None,
             outcome: StepOutcome::Written,
             at: Some("2026-01-02T03:04:05.678901234Z".parse().unwrap()),
             millis: Some(12),

@@ -77,6 +77,7 @@ fn record(index: u32, end: &StepEnd, sent: Option<Sent>) -> StepRecord {
     };
     StepRecord {
         step: index,
+        field: None,
         outcome,
         at: sent.map(|sent| sent.at),
         millis: sent.map(|sent| millis(sent.took)),
@@ -90,6 +91,7 @@ fn record(index: u32, end: &StepEnd, sent: Option<Sent>) -> StepRecord {
 pub fn skipped(index: u32) -> StepRecord {
     StepRecord {
         step: index,
+        field: None,
         outcome: StepOutcome::Skipped,
         at: None,
         millis: None,

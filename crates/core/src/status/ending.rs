@@ -246,8 +246,10 @@ fn operation(step: &StepRecord, content: &PlanContent) -> KubernetesOperation {
         resource: planned.map(|step| step.target().to_string()),
         result: Some(match step.outcome {
             StepOutcome::Written => OperationResult::Success,
-            StepOutcome::Refused | StepOutcome::Unknown => OperationResult::Failure,
-            StepOutcome::Skipped => OperationResult::Skipped,
+            StepOutcome::Refused | StepOutcome::Unknown | StepOutcome::Foreign => {
+                OperationResult::Failure
+            }
+            StepOutcome::Skipped | StepOutcome::Unneeded => OperationResult::Skipped,
         }),
         timestamp: step.at.map(Time),
         duration: step.millis.map(millis),
