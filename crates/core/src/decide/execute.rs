@@ -43,12 +43,7 @@ pub(super) fn decide(view: &View<'_>) -> Decision {
         }
         AttemptState::Starting { since, trouble } => starting(view, since, trouble.as_ref()),
         AttemptState::Running => running(view),
-        AttemptState::NeverStarted(end) => {
-            let result = result_of(view, &end);
-            let (reason, message) = outcome::settle_never_started(&end, &result);
-            let (reason, message) = cancelled_or(view, reason, message);
-            finish(view, reason, &message, Some(&end), result.as_ref().ok())
-        }
+        AttemptState::NeverStarted(end) => never_started(view, &end),
         AttemptState::Ended(end) => ended(view, &end),
         AttemptState::Lost { cause, quiet_from } => lost(view, cause, quiet_from),
     }
@@ -203,6 +198,34 @@ fn is_stopping(view: &View<'_>) -> bool {
     })
 }
 
+/// A pod that ended before its writing container started. It wrote nothing; a pod before it, torn out before this
+/// process looked, leaves nothing but its claim. A dry run claims nothing.
+fn never_started(view: &View<'_>, end: &End) -> Decision {
+    match view.gathered.sighting.claim {
+        Claim::Unread if !request::is_dry_run(&view.execution.spec) => Decision::Tombstone,
+        Claim::Runner => {
+            let cause = end.removed.unwrap_or(LostCause::PodDeleted);
+            lost(view, cause, quiet_after(end))
+        }
+        Claim::Unread | Claim::Tombstone => {
+            let result = result_of(view, end);
+            let (reason, message) = outcome::settle_never_started(end, &result);
+            let (reason, message) = cancelled_or(view, reason, message);
+            finish(view, reason, &message, Some(end), result.as_ref().ok())
+        }
+    }
+}
+
+/// From when on no pod that the ended one replaced can write: it was gone before this one came.
+fn quiet_after(end: &End) -> Option<Timestamp> {
+    let finished = end.finished_at?;
+    Some(
+        finished
+            .saturating_add(TOKEN_OUTLIVES_POD)
+            .unwrap_or(Timestamp::MAX),
+    )
+}
+
 fn ended(view: &View<'_>, end: &End) -> Decision {
     let result = result_of(view, end);
     let dry_run = request::is_dry_run(&view.execution.spec);
@@ -227,10 +250,7 @@ fn ended(view: &View<'_>, end: &End) -> Decision {
             message,
         } => {
             let last = last_sight(view);
-            let from = end.finished_at.map_or(last, |finished| {
-                let quiet = finished.saturating_add(TOKEN_OUTLIVES_POD);
-                quiet.unwrap_or(last).min(last)
-            });
+            let from = quiet_after(end).map_or(last, |quiet| quiet.min(last));
             if view.now < from {
                 return wait_until(from);
             }

@@ -1,6 +1,6 @@
 //! Runners that were stopped, or never came to their work.
 
-use kexec_core::attempt::Presence;
+use kexec_core::attempt::{Claim, Presence};
 use serde_json::Value;
 
 use crate::support::{Facing, Runner, World, at, line, result, step};
@@ -72,7 +72,7 @@ fn who_was_stopped_on_request_is_cancelled_whatever_it_had_done() {
     );
     assert_eq!(line(&early.facing(Facing::Proven)), PROVEN);
     assert_eq!(
-        line(&told(Runner::NeverStarted("DeadlineExceeded"))),
+        line(&told(Runner::NeverStarted("DeadlineExceeded")).claimed(Claim::Tombstone)),
         cancelled
     );
     let done = result(&world(), "done", &[step(0, "written")]);
@@ -153,6 +153,8 @@ fn what_never_started_wrote_nothing_and_says_why() {
     ];
     for (name, world, reason) in table {
         let expected = format!("record failed/{reason} failed");
+        assert_eq!(line(&world), "tombstone", "{name}");
+        let world = world.claimed(Claim::Tombstone);
         assert_eq!(line(&world), expected, "{name}");
         // The target's state changes nothing about it.
         assert_eq!(
@@ -161,6 +163,29 @@ fn what_never_started_wrote_nothing_and_says_why() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn what_never_started_does_not_hide_the_write_of_a_pod_that_was_torn_out_before() {
+    let mut told: Value =
+        serde_json::from_str(&result(&world(), "precondition-failed", &[])).expect("is JSON");
+    told["dryRun"] = true.into();
+    let stale = Runner::DryRunFailed(3, "Error", Some(told.to_string()));
+    let claimed = world().seen(&stale).claimed(Claim::Runner);
+    assert_eq!(line(&claimed), "wait until 35");
+    let quiet = claimed.after(35);
+    assert_eq!(line(&quiet), WATCH);
+    assert_eq!(line(&quiet.clone().facing(Facing::Proven)), PROVEN);
+    assert_eq!(
+        line(&quiet.clone().facing(Facing::Unchanged)),
+        "record failed/RunnerLost failure failed"
+    );
+    assert_eq!(
+        line(&quiet.facing(Facing::Gone)),
+        "record failed/RunnerLost failure unknown"
+    );
+    let unseen = world().seen(&Runner::NeverStarted("OutOfcpu"));
+    assert_eq!(line(&unseen.claimed(Claim::Runner)), "wait until 610");
 }
 
 #[test]
@@ -194,9 +219,12 @@ fn a_runner_that_was_stopped_by_a_deletion_says_of_what() {
     assert_eq!(line(&killed()), "record failed/JobDeleted failure failed");
     let done = || removed(reported("done", 0, &[step(0, "written")]), true);
     assert_eq!(line(&done().facing(Facing::Proven)), PROVEN);
-    let early = world().seen(&Runner::NeverStarted("Terminated"));
-    assert_eq!(
-        line(&removed(early, true)),
-        "record failed/JobDeleted failure failed"
-    );
+    let early = removed(world().seen(&Runner::NeverStarted("Terminated")), true);
+    for (claim, expected) in [
+        (Claim::Unread, "tombstone"),
+        (Claim::Tombstone, "record failed/JobDeleted failure failed"),
+        (Claim::Runner, "wait until 610"),
+    ] {
+        assert_eq!(line(&early.clone().claimed(claim)), expected, "{claim:?}");
+    }
 }
