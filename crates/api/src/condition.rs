@@ -156,6 +156,16 @@ closed_enum! {
         Deleted = "Deleted",
         /// What was asked for was not done. The message says why.
         NotPerformed = "NotPerformed",
+        /// The action is being undone. Nothing is left to do.
+        RollingBack = "RollingBack",
+        /// What the action had changed was restored, and that was proven. Nothing is left to do.
+        RollbackCompleted = "RollbackCompleted",
+        /// A rollback would overwrite a newer change, so nothing was restored. Undo by hand what is still to be undone.
+        RollbackRefused = "RollbackRefused",
+        /// Some of what the action had changed was restored and some was not. The message names what was left.
+        RollbackIncomplete = "RollbackIncomplete",
+        /// Nothing was restored, or it could not be established what was. Look at the target.
+        RollbackFailed = "RollbackFailed",
         /// The operator itself failed. Report it with the controller's log.
         InternalError = "InternalError",
     }
@@ -202,7 +212,9 @@ impl Reason {
             | Self::OutcomeVerified
             | Self::NoChange
             | Self::CancelRequested
-            | Self::NotPerformed => return None,
+            | Self::NotPerformed
+            | Self::RollingBack
+            | Self::RollbackCompleted => return None,
             Self::UnknownAction
             | Self::ActionDisabled
             | Self::InvalidParameter
@@ -226,8 +238,12 @@ impl Reason {
             | Self::TargetReplaced
             | Self::TargetGuardMismatch
             | Self::CheckFailed
-            | Self::PlanStale => FailureClass::Precondition,
-            Self::DryRunFailed | Self::ActionFailed => FailureClass::Action,
+            | Self::PlanStale
+            | Self::RollbackRefused => FailureClass::Precondition,
+            Self::DryRunFailed
+            | Self::ActionFailed
+            | Self::RollbackIncomplete
+            | Self::RollbackFailed => FailureClass::Action,
             Self::HealthCheckTimeout | Self::DeadlineExceeded => FailureClass::Timeout,
             Self::OutcomeRefuted | Self::OutcomeUnknown | Self::InvalidResult => {
                 FailureClass::Unknown

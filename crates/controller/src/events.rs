@@ -64,6 +64,21 @@ impl Events {
         );
     }
 
+    /// The action is being undone.
+    pub fn undone(&self, execution: &KubernetesExecution) {
+        let info = execution
+            .status
+            .as_ref()
+            .and_then(|status| status.execution_details.as_ref()?.rollback_info.as_ref());
+        let why = info.and_then(|info| info.rollback_reason.clone());
+        self.publish(
+            EventType::Warning,
+            "RollingBack",
+            ("Rollback", &why.unwrap_or_default()),
+            execution.object_ref(&()),
+        );
+    }
+
     /// The execution ended.
     pub fn finished(&self, execution: &KubernetesExecution) {
         let Some(status) = &execution.status else {
@@ -76,7 +91,7 @@ impl Events {
         let message = completed
             .and_then(|condition| condition.message.clone())
             .unwrap_or_default();
-        let is_success = status.phase == Some(Phase::Completed);
+        let is_success = matches!(status.phase, Some(Phase::Completed | Phase::RolledBack));
         let kind = if is_success {
             EventType::Normal
         } else {

@@ -27,8 +27,8 @@ pub struct Remembered {
     pub intended: Option<Box<Planned>>,
     /// The plan of the recorded intent.
     pub stored_plan: Option<Box<PlanContent>>,
-    /// Who holds the attempt's claim.
-    pub claim: Claim,
+    /// Who holds the claims of its attempts, by the names of their Jobs.
+    pub claims: BTreeMap<String, Claim>,
     /// Why the API server refused the Job each time it was asked for; `None` once an answer is missing.
     pub refused_job: Option<CreateProblem>,
 }

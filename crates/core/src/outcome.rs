@@ -47,6 +47,8 @@ pub struct Expected<'a> {
     pub execution_uid: &'a str,
     /// Number of the attempt.
     pub attempt: u32,
+    /// Which steps.
+    pub stage: Stage,
     /// Hash of the plan.
     pub plan_hash: &'a PlanHash,
     /// Whether the Job was a dry run.
@@ -63,7 +65,7 @@ pub fn read_result(message: Option<&str>, expected: Expected<'_>) -> Result<Work
         .map_err(|error| format!("the runner's result cannot be read: {error}"))?;
     let is_ours = result.execution_uid == expected.execution_uid
         && result.attempt == expected.attempt
-        && result.stage == Stage::Execute
+        && result.stage == expected.stage
         && result.plan_hash == *expected.plan_hash;
     if !is_ours {
         return Err(format!(
@@ -191,6 +193,17 @@ fn settle_without_result(end: &End, why: &str) -> Settled {
         },
     };
     Settled::Unclear { reason, message }
+}
+
+/// What became of a runner that left no result, in words.
+#[must_use]
+pub fn death_of(end: &End) -> String {
+    match settle_without_result(end, "the runner left no result") {
+        Settled::Nothing { message, .. }
+        | Settled::Partly { message, .. }
+        | Settled::Unclear { message, .. } => message,
+        Settled::Written => String::new(),
+    }
 }
 
 /// What the end of a pod means whose writing container never started: surely nothing was written.

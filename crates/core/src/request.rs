@@ -105,6 +105,13 @@ pub fn health_check_timeout(spec: &KubernetesExecutionSpec) -> SignedDuration {
     .unwrap_or(SignedDuration::MAX)
 }
 
+/// `rollbackConfig.rollbackTimeout` of a spec (SP-81).
+#[must_use]
+pub fn rollback_timeout(spec: &KubernetesExecutionSpec) -> SignedDuration {
+    let config = &spec.execution_config.safety_config.rollback_config;
+    SignedDuration::try_from(config.rollback_timeout()).unwrap_or(SignedDuration::MAX)
+}
+
 /// Whether the execution asks for a dry run (BR-EXEC-011).
 #[must_use]
 pub fn is_dry_run(spec: &KubernetesExecutionSpec) -> bool {

@@ -63,8 +63,10 @@ pub struct Gathered {
     pub stored_plan: Option<Box<PlanContent>>,
     /// Whether the execution was read from the API server, not from the watch, after its intent was recorded.
     pub is_fresh: bool,
-    /// What is seen of the attempt.
+    /// What is seen of the attempt that status names.
     pub sighting: Sighting,
+    /// What is seen of the attempt before that one; `None` when it is the first.
+    pub previous: Option<Box<Sighting>>,
     /// Why the Job could not be created just now.
     pub create_problem: Option<CreateProblem>,
     /// Why every creation of the Job so far was refused; `None` when there was none, or when an answer is missing.

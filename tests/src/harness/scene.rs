@@ -215,7 +215,8 @@ impl Scene {
         Api::namespaced(self.client.clone(), &self.system_namespace)
     }
 
-    /// An execution of `action` on an object of the scene, not created yet.
+    /// An execution of `action` on an object of the scene, not created yet. It is not rolled back by itself, so that a test
+    /// of an attempt sees what the attempt left.
     #[must_use]
     pub fn execution(
         &self,
@@ -235,7 +236,10 @@ impl Scene {
             "metadata": {"name": name, "namespace": self.namespace},
             "spec": {
                 "actionDefinition": {"actionType": action, "targetResource": resource, "parameters": parameters},
-                "executionConfig": {"timeout": format!("{}s", EXECUTION_TIMEOUT.as_secs())},
+                "executionConfig": {
+                    "timeout": format!("{}s", EXECUTION_TIMEOUT.as_secs()),
+                    "safetyConfig": {"rollbackConfig": {"enableAutoRollback": false}},
+                },
             },
         })
     }

@@ -1,11 +1,14 @@
 //! What a reconcile starts from: the newest execution, what is remembered of it, and what the watches show.
 
+use std::collections::BTreeMap;
+
 use kexec_api::execution::KubernetesExecution;
 use kexec_api::names;
 use kexec_api::phase::Phase;
 use kexec_api::plan::PlanContent;
-use kexec_api::work::{Stage, WorkOrder};
-use kexec_core::decide::FIRST_ATTEMPT;
+use kexec_api::work::WorkOrder;
+use kexec_core::attempt::{Claim, Jobs, Sighting, jobs_of};
+use kexec_core::decide::Whose;
 use kexec_core::queue::{Ticket, Turn};
 use kexec_core::view::Gathered;
 use kube::ResourceExt;
@@ -19,13 +22,23 @@ pub(super) struct State {
     pub(super) execution: KubernetesExecution,
     /// What was gathered for it.
     pub(super) gathered: Gathered,
-    /// Name of its attempt's Job.
-    pub(super) job: String,
+    /// Names of its Jobs.
+    pub(super) jobs: Jobs,
+    /// Who holds its claims, by the names of the Jobs.
+    pub(super) claims: BTreeMap<String, Claim>,
 }
 
 impl State {
     pub(super) fn uid(&self) -> String {
         self.execution.uid().unwrap_or_default()
+    }
+
+    /// Name of an attempt's Job.
+    pub(super) fn job(&self, whose: Whose) -> &str {
+        match whose {
+            Whose::Current => &self.jobs.current,
+            Whose::Previous => self.jobs.previous.as_deref().unwrap_or_default(),
+        }
     }
 
     pub(super) fn phase(&self) -> Option<Phase> {
@@ -40,8 +53,10 @@ impl State {
 pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State {
     let uid = execution.uid().unwrap_or_default();
     let remembered = context.memory.recall(&uid);
+    let execution = newer(execution, remembered.written.as_deref());
     let mut state = State {
-        execution: newer(execution, remembered.written.as_deref()),
+        jobs: jobs_of(&execution),
+        execution,
         gathered: Gathered {
             policy_problem: context.policies.problem(),
             intended: remembered.intended,
@@ -49,10 +64,12 @@ pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State
             refused_job: remembered.refused_job,
             ..Gathered::default()
         },
-        job: names::job_name(&uid, FIRST_ATTEMPT, Stage::Execute),
+        claims: remembered.claims,
     };
-    state.gathered.sighting.claim = remembered.claim;
-    if matches!(state.phase(), Some(Phase::Executing | Phase::Monitoring)) {
+    if matches!(
+        state.phase(),
+        Some(Phase::Executing | Phase::Monitoring | Phase::RollingBack)
+    ) {
         let ticket = Ticket::of(&state.execution);
         context
             .queue
@@ -66,13 +83,20 @@ pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State
 
 /// What the watches show now.
 pub(super) fn look(state: &mut State, context: &Context) {
-    let seen = context.attempts.sighting(&state.job);
-    state.gathered.sighting.job = seen.job;
-    state.gathered.sighting.pod = seen.pod;
-    state.gathered.sighting.earlier_pods = seen.earlier_pods;
+    state.jobs = jobs_of(&state.execution);
+    state.gathered.sighting = seen(&state.jobs.current, state, context);
+    let previous = state.jobs.previous.as_ref();
+    state.gathered.previous = previous.map(|job| Box::new(seen(job, state, context)));
     state.gathered.proof = context.proofs.facts(&state.uid());
     if state.gathered.stored_plan.is_none() && state.gathered.intended.is_none() {
         state.gathered.stored_plan = stored_plan(state).map(Box::new);
+    }
+}
+
+fn seen(job: &str, state: &State, context: &Context) -> Sighting {
+    Sighting {
+        claim: state.claims.get(job).copied().unwrap_or_default(),
+        ..context.attempts.sighting(job)
     }
 }
 
@@ -80,8 +104,8 @@ pub(super) fn look(state: &mut State, context: &Context) {
 fn stored_plan(state: &State) -> Option<PlanContent> {
     let status = state.execution.status.as_ref()?;
     let hash = status.plan.as_ref()?.hash.as_deref()?;
-    let from_job = || {
-        let job = state.gathered.sighting.job.last()?;
+    let from_job = |sighting: &Sighting| {
+        let job = sighting.job.last()?;
         let template = job.spec.as_ref()?.template.metadata.as_ref()?;
         let order = template
             .annotations
@@ -96,7 +120,8 @@ fn stored_plan(state: &State) -> Option<PlanContent> {
         let kept = rollback.rollback_state.as_ref()?.get("plan")?;
         serde_json::from_value::<PlanContent>(kept.clone()).ok()
     };
-    from_job()
+    from_job(&state.gathered.sighting)
+        .or_else(|| from_job(state.gathered.previous.as_ref()?))
         .or_else(from_status)
         .filter(|plan| plan.hash().is_ok_and(|computed| computed.as_str() == hash))
 }

@@ -3,6 +3,7 @@
 mod gather;
 mod orphans;
 mod perform;
+mod record;
 mod undecodable;
 
 use std::panic::AssertUnwindSafe;

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kexec_api::names;
-use kexec_api::work::Stage;
 use kexec_core::attempt::{Claim, Presence};
-use kexec_core::decide::{Decision, FIRST_ATTEMPT, decide_orphan};
+use kexec_core::decide::{Decision, decide_orphan};
 use kube::ResourceExt;
 use tokio::sync::mpsc;
 
 use super::Context;
-use super::perform::release;
+use super::record::release;
 use crate::cluster::CallError;
 
 /// How often all Jobs are looked at.
@@ -42,7 +41,9 @@ impl Orphans {
             tokio::select! {
                 Some(uid) = self.gone.recv() => {
                     forget(&uid, &context);
-                    look_after(names::job_name(&uid, FIRST_ATTEMPT, Stage::Execute), &context, &again).await;
+                    for job in context.attempts.jobs_of(&uid) {
+                        look_after(job, &context, &again).await;
+                    }
                 }
                 Some(job) = self.jobs.recv() => look_after(job, &context, &again).await,
                 Some(job) = due.recv() => look_after(job, &context, &again).await,
@@ -102,7 +103,7 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
         let mut sighting = context.attempts.sighting(job);
         sighting.claim = claim;
         match decide_orphan(&sighting, &uid, &context.settings, now) {
-            Decision::Tombstone => claim = context.cluster.tombstone(job, &uid, now).await?,
+            Decision::Tombstone(_) => claim = context.cluster.tombstone(job, &uid, now).await?,
             Decision::StopPod => {
                 let Presence::Here(pod) = &sighting.pod else {
                     return Ok(None);
@@ -117,13 +118,13 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
                 }
                 return Ok(None);
             }
-            Decision::DeleteJob => {
+            Decision::DeleteJob(_) => {
                 if let Some(changed) = context.cluster.delete_job(job).await? {
                     context.attempts.changed_job(changed);
                 }
                 return Ok(None);
             }
-            Decision::ExpireJob { seconds } => {
+            Decision::ExpireJob { seconds, .. } => {
                 if let Some(changed) = context.cluster.expire_job(job, seconds).await? {
                     context.attempts.changed_job(changed);
                 }

@@ -6,22 +6,17 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
-use kexec_api::condition::{ConditionType, Reason};
-use kexec_api::execution::KubernetesExecutionStatus;
-use kexec_api::phase::Phase;
-use kexec_core::Lookup;
 use kexec_core::access::Question;
 use kexec_core::attempt::{Claim, Presence};
-use kexec_core::decide::Decision;
+use kexec_core::decide::{Decision, Whose};
 use kexec_core::facts::Need;
-use kexec_core::planning::Planned;
 use kexec_core::queue::{Ticket, Turn};
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::gather::State;
+use super::record::{record, record_intent, refresh};
 use super::{Context, ReconcileError, reference};
-use crate::cluster::{CALL_TIMEOUT, Created, Written};
+use crate::cluster::{CALL_TIMEOUT, Created};
 
 /// Whether the reconcile goes on.
 pub(super) enum Step {
@@ -51,33 +46,37 @@ pub(super) async fn perform(
         Decision::Refresh => return refresh(state, context).await,
         Decision::CreateJob(job) => create_job(&job, state, context).await?,
         Decision::ReadStartEvents => {
-            state.gathered.start_events =
-                Some(cluster.start_events(&state.job).await.map_err(call)?);
+            state.gathered.start_events = Some(
+                cluster
+                    .start_events(state.job(Whose::Current))
+                    .await
+                    .map_err(call)?,
+            );
         }
-        Decision::Tombstone => {
+        Decision::Tombstone(whose) => {
+            let job = state.job(whose).to_owned();
             let claim = cluster
-                .tombstone(&state.job, &state.uid(), now)
+                .tombstone(&job, &state.uid(), now)
                 .await
                 .map_err(call)?;
-            remember_claim(claim, state, context);
+            remember_claim(job, claim, state, context);
         }
         Decision::StopPod => {
-            if let Presence::Here(pod) = &state.gathered.sighting.pod
-                && let Some(stopped) = cluster.stop_pod(pod).await.map_err(call)?
-            {
-                context.attempts.changed_pod(&state.job, stopped);
-            }
+            stop_pod(state, context).await?;
             return Ok(Step::Done(Action::await_change()));
         }
-        Decision::DeleteJob => {
-            if let Some(job) = cluster.delete_job(&state.job).await.map_err(call)? {
+        Decision::DeleteJob(whose) => {
+            let deleted = cluster.delete_job(state.job(whose)).await.map_err(call)?;
+            if let Some(job) = deleted {
                 context.attempts.changed_job(job);
             }
-            return Ok(Step::Done(Action::await_change()));
+            if whose == Whose::Current {
+                return Ok(Step::Done(Action::await_change()));
+            }
         }
-        Decision::ExpireJob { seconds } => {
+        Decision::ExpireJob { whose, seconds } => {
             if let Some(job) = cluster
-                .expire_job(&state.job, seconds)
+                .expire_job(state.job(whose), seconds)
                 .await
                 .map_err(call)?
             {
@@ -113,7 +112,7 @@ fn take_turn(ticket: &Ticket, state: &mut State, context: &Context) {
 }
 
 /// Shows the queue's lengths as figures.
-fn show(queue: &kexec_core::queue::Queue, context: &Context) {
+pub(super) fn show(queue: &kexec_core::queue::Queue, context: &Context) {
     context
         .metrics
         .working
@@ -172,140 +171,15 @@ fn took(start: Instant) -> SignedDuration {
     SignedDuration::try_from(start.elapsed()).unwrap_or(SignedDuration::MAX)
 }
 
-async fn record(
-    status: &KubernetesExecutionStatus,
-    state: &mut State,
-    context: &Context,
-) -> Result<Step, ReconcileError> {
-    let written = context
-        .cluster
-        .write_status(&state.execution, status)
-        .await
-        .map_err(ReconcileError::Call)?;
-    match written {
-        Written::Gone => Ok(Step::Done(Action::await_change())),
-        Written::Stale => {
-            context
-                .memory
-                .update(&state.uid(), |remembered| remembered.intended = None);
-            state.gathered.intended = None;
-            refresh(state, context).await
-        }
-        Written::Yes(execution) => {
-            let was_over = state.phase().is_some_and(Phase::is_terminal);
-            let uid = state.uid();
-            context.memory.update(&uid, |remembered| {
-                remembered.written = Some(execution.clone());
-            });
-            state.execution = *execution;
-            if !was_over && state.phase().is_some_and(Phase::is_terminal) {
-                finish(state, context);
-            }
-            Ok(Step::Again)
+async fn stop_pod(state: &State, context: &Context) -> Result<(), ReconcileError> {
+    if let Presence::Here(pod) = &state.gathered.sighting.pod {
+        let stopped = context.cluster.stop_pod(pod).await;
+        if let Some(stopped) = stopped.map_err(ReconcileError::Call)? {
+            let job = state.job(Whose::Current);
+            context.attempts.changed_pod(job, stopped);
         }
     }
-}
-
-/// The write that everything before execution is recorded in; only after it may the plan have an effect.
-async fn record_intent(
-    status: &KubernetesExecutionStatus,
-    planned: Box<Planned>,
-    state: &mut State,
-    context: &Context,
-) -> Result<Step, ReconcileError> {
-    let before = state.execution.resource_version();
-    let step = record(status, state, context).await?;
-    let is_ours = state.execution.resource_version() != before
-        && state.execution.status.as_ref().map(|status| &status.plan) == Some(&status.plan)
-        && !state.gathered.is_fresh;
-    if is_ours && !state.phase().is_some_and(Phase::is_terminal) {
-        let uid = state.uid();
-        context.memory.update(&uid, |remembered| {
-            remembered.intended = Some(planned.clone());
-        });
-        context.events.started(&state.execution, &planned.summary);
-        state.gathered.intended = Some(planned);
-    }
-    Ok(step)
-}
-
-/// Gives back the turn, tells people and counts.
-fn finish(state: &State, context: &Context) {
-    let uid = state.uid();
-    release(&uid, context);
-    context.proofs.end(&uid);
-    context.memory.update(&uid, |remembered| {
-        remembered.intended = None;
-        remembered.stored_plan = None;
-    });
-    context.events.finished(&state.execution);
-    let status = state.execution.status.as_ref();
-    let reason = status
-        .and_then(|status| status.condition(ConditionType::Completed))
-        .and_then(kexec_api::execution::status::Condition::known_reason)
-        .unwrap_or(Reason::InternalError);
-    let action = match context
-        .registry
-        .lookup(&state.execution.spec.action_definition.action_type)
-    {
-        Lookup::Found(planner) => planner.metadata().action_type,
-        Lookup::NotSupported | Lookup::Unknown(_) => "unknown",
-    };
-    if let Some(phase) = state.phase() {
-        tracing::info!(
-            phase = phase.as_str(),
-            reason = reason.as_str(),
-            "execution ended"
-        );
-        context.metrics.finished(action, phase, reason);
-    }
-}
-
-/// Gives back an execution's turn and wakes those whose turn it is now.
-pub(super) fn release(uid: &str, context: &Context) {
-    let next = {
-        let mut queue = context.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = queue.release(uid);
-        show(&queue, context);
-        next
-    };
-    next.iter()
-        .filter_map(|uid| context.executions.by_uid(uid))
-        .for_each(|execution| context.waker.wake(execution));
-}
-
-/// Reads the execution and its Job from the API server: the watches may be behind.
-async fn refresh(state: &mut State, context: &Context) -> Result<Step, ReconcileError> {
-    let (namespace, name) = (
-        state.execution.namespace().unwrap_or_default(),
-        state.execution.name_any(),
-    );
-    let live = context
-        .cluster
-        .execution(&namespace, &name)
-        .await
-        .map_err(ReconcileError::Call)?;
-    let Some(live) = live.filter(|live| live.uid() == state.execution.uid()) else {
-        return Ok(Step::Done(Action::await_change()));
-    };
-    if let Some(job) = context
-        .cluster
-        .job(&state.job)
-        .await
-        .map_err(ReconcileError::Call)?
-    {
-        context.attempts.note(job);
-    }
-    let kept = Box::new(live.clone());
-    context
-        .memory
-        .update(&state.uid(), |remembered| remembered.written = Some(kept));
-    state.execution = live;
-    state.gathered.is_fresh = true;
-    if state.gathered.turn.is_none() || state.phase().is_some_and(Phase::is_terminal) {
-        release(&state.uid(), context);
-    }
-    Ok(Step::Again)
+    Ok(())
 }
 
 async fn create_job(job: &Job, state: &mut State, context: &Context) -> Result<(), ReconcileError> {
@@ -320,13 +194,15 @@ async fn create_job(job: &Job, state: &mut State, context: &Context) -> Result<(
     match created.map_err(ReconcileError::Call)? {
         Created::Job(created) => {
             context.attempts.note(*created);
-            let planned = state.gathered.intended.take();
-            let plan = planned.map(|planned| Box::new(planned.content));
+            if let Some(planned) = state.gathered.intended.take() {
+                state.gathered.stored_plan = Some(Box::new(planned.content));
+            }
             context.memory.update(&uid, |remembered| {
                 remembered.intended = None;
-                remembered.stored_plan.clone_from(&plan);
+                remembered
+                    .stored_plan
+                    .clone_from(&state.gathered.stored_plan);
             });
-            state.gathered.stored_plan = plan;
             state.gathered.create_problem = None;
         }
         Created::Problem(problem) => state.gathered.create_problem = Some(problem),
@@ -334,11 +210,11 @@ async fn create_job(job: &Job, state: &mut State, context: &Context) -> Result<(
     Ok(())
 }
 
-fn remember_claim(claim: Claim, state: &mut State, context: &Context) {
-    state.gathered.sighting.claim = claim;
-    context
-        .memory
-        .update(&state.uid(), |remembered| remembered.claim = claim);
+fn remember_claim(job: String, claim: Claim, state: &mut State, context: &Context) {
+    state.claims.insert(job, claim);
+    context.memory.update(&state.uid(), |remembered| {
+        remembered.claims.clone_from(&state.claims);
+    });
 }
 
 async fn watch(

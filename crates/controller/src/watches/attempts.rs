@@ -244,6 +244,16 @@ impl Attempts {
             .collect()
     }
 
+    /// Names of the Jobs seen of an execution.
+    #[must_use]
+    pub fn jobs_of(&self, execution_uid: &str) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let its = seen
+            .iter()
+            .filter(|(_, attempt)| attempt.execution_uid == execution_uid);
+        its.map(|(job, _)| job.clone()).collect()
+    }
+
     /// UID of the execution that a Job belongs to.
     #[must_use]
     pub fn execution_uid(&self, job: &str) -> Option<String> {

@@ -2,7 +2,10 @@
 //! work has ended; everything that hides its end makes the attempt a lost one. What follows from that is decided
 //! elsewhere.
 
+mod jobs;
 mod pod;
+
+pub use jobs::{Jobs, jobs_of};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;

@@ -1,39 +1,40 @@
 //! After the end: nothing of the attempt goes on, its Job gets its time to live, and the execution its own.
 
 use jiff::{SignedDuration, Timestamp};
+use kexec_api::names;
 
-use kexec_api::condition::ConditionType;
-
-use super::{Decision, wait_until};
-use crate::attempt::{AttemptState, Claim, Presence, classify};
+use super::{Decision, Whose, rollback, wait_until};
+use crate::attempt::{AttemptState, Claim, Presence, Sighting, classify};
 use crate::request;
 use crate::settings::Settings;
-use crate::status;
 use crate::view::View;
 
 pub(super) fn decide(view: &View<'_>) -> Decision {
-    let next = clean_up(view).or_else(|| refuse_rollback(view));
+    let next = clean_up_previous(view)
+        .or_else(|| clean_up_current(view))
+        .or_else(|| rollback::on_request(view));
     next.unwrap_or_else(|| expire(view))
 }
 
-/// A rollback that is asked for after the end is said, once, not to be performed. What is kept of a finished execution
-/// is pruned, so the whole of it is read before anything is written into it.
-fn refuse_rollback(view: &View<'_>) -> Option<Decision> {
-    if !view.execution.spec.is_rollback_requested() {
-        return None;
-    }
-    if !view.gathered.is_fresh {
-        return Some(Decision::Refresh);
-    }
-    let status = view.execution.status.as_ref();
-    let is_said =
-        status.is_some_and(|status| status.condition(ConditionType::RolledBack).is_some());
-    (!is_said).then(|| Decision::Record(Box::new(status::rollback_not_performed(view))))
+/// What is left to do about the Job of the attempt that status names, if anything is.
+fn clean_up_current(view: &View<'_>) -> Option<Decision> {
+    let dry_run = request::is_dry_run(&view.execution.spec);
+    let container = request::container(dry_run);
+    clean_up(view, &view.gathered.sighting, (Whose::Current, container))
 }
 
-/// What is left to do about the attempt's Job, if anything is.
-fn clean_up(view: &View<'_>) -> Option<Decision> {
-    let Presence::Here(job) = &view.gathered.sighting.job else {
+/// The same about the attempt before that one.
+pub(super) fn clean_up_previous(view: &View<'_>) -> Option<Decision> {
+    let sighting = view.gathered.previous.as_ref()?;
+    clean_up(view, sighting, (Whose::Previous, names::CONTAINER_EXECUTE))
+}
+
+fn clean_up(
+    view: &View<'_>,
+    sighting: &Sighting,
+    (whose, container): (Whose, &str),
+) -> Option<Decision> {
+    let Presence::Here(job) = &sighting.job else {
         return None;
     };
     let expires = job
@@ -43,16 +44,16 @@ fn clean_up(view: &View<'_>) -> Option<Decision> {
     if expires || job.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let container = request::container(request::is_dry_run(&view.execution.spec));
-    match classify(&view.gathered.sighting, view.uid(), container) {
+    match classify(sighting, view.uid(), container) {
         AttemptState::Ended(end) | AttemptState::NeverStarted(end) => Some(Decision::ExpireJob {
+            whose,
             seconds: time_to_live(view.settings, view.now, end.finished_at),
         }),
         AttemptState::NameTaken | AttemptState::Absent => None,
         AttemptState::Starting { .. } | AttemptState::Running | AttemptState::Lost { .. } => {
-            match view.gathered.sighting.claim {
-                Claim::Unread => Some(Decision::Tombstone),
-                Claim::Tombstone | Claim::Runner => Some(Decision::DeleteJob),
+            match sighting.claim {
+                Claim::Unread => Some(Decision::Tombstone(whose)),
+                Claim::Tombstone | Claim::Runner => Some(Decision::DeleteJob(whose)),
             }
         }
     }
@@ -93,10 +94,23 @@ fn expire(view: &View<'_>) -> Decision {
     let Some(completed) = completed.filter(|_| !ttl.is_zero()) else {
         return Decision::Wait { until: None };
     };
-    let until = completed.0.saturating_add(ttl).unwrap_or(Timestamp::MAX);
+    let undone = rolled_back_at(view).unwrap_or(completed.0);
+    let ended = completed.0.max(undone);
+    let until = ended.saturating_add(ttl).unwrap_or(Timestamp::MAX);
     if view.now < until {
         wait_until(until)
     } else {
         Decision::DeleteExecution
     }
+}
+
+/// When a rollback ended, if one did.
+fn rolled_back_at(view: &View<'_>) -> Option<Timestamp> {
+    let details = view.execution.status.as_ref()?.execution_details.as_ref()?;
+    let ended = details
+        .rollback_info
+        .as_ref()?
+        .rollback_completion_time
+        .as_ref()?;
+    Some(ended.0)
 }

@@ -3,8 +3,11 @@
 
 mod execute;
 mod finished;
+mod follow;
+mod order;
 mod orphan;
 mod prove;
+mod rollback;
 mod start;
 
 use jiff::Timestamp;
@@ -18,7 +21,7 @@ use crate::access::Question;
 use crate::planning::Planned;
 use crate::queue::Ticket;
 use crate::request::Refusal;
-use crate::status;
+use crate::status::{self, Finish};
 use crate::view::View;
 
 pub use execute::FIRST_ATTEMPT;
@@ -46,13 +49,15 @@ pub enum Decision {
     /// Read what the events of the Job say.
     ReadStartEvents,
     /// Take the attempt's claim, so that it can never write again; or learn that a runner has it.
-    Tombstone,
+    Tombstone(Whose),
     /// Have the runner's pod stopped, with its grace period.
     StopPod,
     /// Delete the Job, and its pod before it.
-    DeleteJob,
+    DeleteJob(Whose),
     /// Have the Job removed this many seconds after its finish.
     ExpireJob {
+        /// Whose Job.
+        whose: Whose,
         /// Seconds, counted from the finish.
         seconds: i32,
     },
@@ -65,6 +70,15 @@ pub enum Decision {
         /// When to decide again at the latest.
         until: Option<Timestamp>,
     },
+}
+
+/// Which attempt's Job a decision is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Whose {
+    /// The attempt that status names.
+    Current,
+    /// The attempt before that one.
+    Previous,
 }
 
 impl Decision {
@@ -81,9 +95,9 @@ impl Decision {
             Self::Refresh => "refresh",
             Self::CreateJob(_) => "create-job",
             Self::ReadStartEvents => "read-start-events",
-            Self::Tombstone => "tombstone",
+            Self::Tombstone(_) => "tombstone",
             Self::StopPod => "stop-pod",
-            Self::DeleteJob => "delete-job",
+            Self::DeleteJob(_) => "delete-job",
             Self::ExpireJob { .. } => "expire-job",
             Self::Watch(_) => "watch",
             Self::DeleteExecution => "delete-execution",
@@ -99,12 +113,10 @@ pub fn decide(view: &View<'_>) -> Decision {
         None | Some(Phase::Pending | Phase::Validating) => start::decide(view),
         Some(Phase::Executing) => execute::decide(view),
         Some(Phase::Monitoring) => prove::decide_monitoring(view),
-        Some(Phase::AwaitingApproval | Phase::RollingBack) => refuse(
+        Some(Phase::RollingBack) => rollback::decide(view),
+        Some(Phase::AwaitingApproval) => refuse(
             view,
-            &Refusal::new(
-                Reason::NotSupported,
-                "this version has no approvals and no rollbacks",
-            ),
+            &Refusal::new(Reason::NotSupported, "this version has no approvals"),
         ),
         Some(Phase::Completed | Phase::Failed | Phase::Cancelled | Phase::RolledBack) => {
             finished::decide(view)
@@ -115,6 +127,15 @@ pub fn decide(view: &View<'_>) -> Decision {
 /// Ends an execution that was not started.
 fn refuse(view: &View<'_>, refusal: &Refusal) -> Decision {
     Decision::Record(Box::new(status::refused(view, None, refusal, Vec::new())))
+}
+
+/// Ends an execution that was started; one that is to be undone first begins with that.
+fn finish(view: &View<'_>, finish: &Finish) -> Decision {
+    let status = match rollback::due(view, finish) {
+        Ok(cause) => status::rolling_back(view, finish, cause),
+        Err(not_due) => status::finished(view, &finish.clone().not_undone(not_due)),
+    };
+    Decision::Record(Box::new(status))
 }
 
 /// Waits until a moment.

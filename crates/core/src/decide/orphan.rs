@@ -2,11 +2,13 @@
 //! Nothing is undone.
 
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kexec_api::names;
+use kexec_api::work::Stage;
 
-use super::Decision;
 use super::finished::time_to_live;
+use super::{Decision, Whose};
 use crate::attempt::{AttemptState, Claim, Presence, Sighting, classify};
-use crate::request;
 use crate::settings::Settings;
 
 /// What is to be done next about the Job of an execution with this UID that does not exist any more.
@@ -27,19 +29,20 @@ pub fn decide_orphan(
     if expires || job.metadata.deletion_timestamp.is_some() {
         return Decision::Wait { until: None };
     }
-    let pod_spec = job
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    let dry_run = pod_spec.is_some_and(|spec| spec.init_containers.is_none());
-    match classify(sighting, execution_uid, request::container(dry_run)) {
+    // One that undoes the action is left to end by itself: half undone is worse than either.
+    let undoes = label(job, names::LABEL_STAGE) == Some(Stage::Rollback.as_str());
+    match classify(sighting, execution_uid, container(job)) {
         AttemptState::Absent | AttemptState::NameTaken => Decision::Wait { until: None },
         AttemptState::Ended(end) | AttemptState::NeverStarted(end) => Decision::ExpireJob {
+            whose: Whose::Current,
             seconds: time_to_live(settings, now, end.finished_at),
         },
+        AttemptState::Starting { .. } | AttemptState::Running if undoes => {
+            Decision::Wait { until: None }
+        }
         AttemptState::Starting { .. } => match sighting.claim {
-            Claim::Unread => Decision::Tombstone,
-            Claim::Tombstone | Claim::Runner => Decision::DeleteJob,
+            Claim::Unread => Decision::Tombstone(Whose::Current),
+            Claim::Tombstone | Claim::Runner => Decision::DeleteJob(Whose::Current),
         },
         AttemptState::Running => {
             let pod = sighting.pod.last().and_then(|pod| pod.spec.as_ref());
@@ -50,12 +53,27 @@ pub fn decide_orphan(
             }
         }
         AttemptState::Lost { quiet_from, .. } => match (sighting.claim, quiet_from) {
-            (Claim::Unread, _) => Decision::Tombstone,
+            (Claim::Unread, _) => Decision::Tombstone(Whose::Current),
             (Claim::Tombstone | Claim::Runner, Some(from)) if now < from => {
                 Decision::Wait { until: Some(from) }
             }
             // A pod whose end nobody saw may stay for good: deleting the Job is what stops it.
-            (Claim::Tombstone | Claim::Runner, Some(_) | None) => Decision::DeleteJob,
+            (Claim::Tombstone | Claim::Runner, Some(_) | None) => {
+                Decision::DeleteJob(Whose::Current)
+            }
         },
     }
+}
+
+/// Name of the container whose end is the attempt's end.
+fn container(job: &Job) -> &str {
+    let template = job.spec.as_ref().map(|spec| &spec.template);
+    let pod = template.and_then(|template| template.spec.as_ref());
+    pod.and_then(|pod| pod.containers.first())
+        .map_or(names::CONTAINER_EXECUTE, |container| &container.name)
+}
+
+fn label<'a>(job: &'a Job, key: &str) -> Option<&'a str> {
+    let labels = job.metadata.labels.as_ref();
+    labels?.get(key).map(String::as_str)
 }

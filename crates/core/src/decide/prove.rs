@@ -74,19 +74,19 @@ impl Ended {
 
 /// The first look after the end.
 pub(super) fn decide(view: &View<'_>, ended: &Ended) -> Decision {
-    let (judgement, effect) = match judge(view) {
+    let look = match judge(view) {
         Looked::Decide(decision) => return *decision,
         Looked::NoPlan => return without_plan(view, ended),
-        Looked::Judged(judgement, effect) => (judgement, effect),
+        Looked::Judged(look) => look,
     };
-    if let Some(decision) = conclude(view, ended, &judgement, effect) {
+    if let Some(decision) = conclude(view, ended, &look) {
         return decision;
     }
     Decision::Record(Box::new(status::monitoring(
         view,
         &ended.finish(Reason::VerifyingOutcome, ""),
         ended.unclear.as_ref(),
-        &judgement,
+        &look.judgement,
     )))
 }
 
@@ -110,21 +110,21 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
         end: None,
         result: None,
     };
-    let (judgement, effect) = match judge(view) {
+    let look = match judge(view) {
         Looked::Decide(_) if view.now >= last_read => return unread(view, &ended),
         Looked::Decide(decision) => return *decision,
         Looked::NoPlan => return without_plan(view, &ended),
-        Looked::Judged(judgement, effect) => (judgement, effect),
+        Looked::Judged(look) => look,
     };
-    if let Some(decision) = conclude(view, &ended, &judgement, effect) {
+    if let Some(decision) = conclude(view, &ended, &look) {
         return decision;
     }
     if view.is_cancelled() {
         let message =
             "cancelled while its outcome was awaited: what was written stays, and was not proven";
         let finish = ended.finish(Reason::Cancelled, message);
-        let finish = finish.with_unknown_effect().with_judgement(&judgement);
-        return Decision::Record(Box::new(status::finished(view, &finish)));
+        let finish = finish.with_unknown_effect().with_judgement(&look.judgement);
+        return super::finish(view, &finish);
     }
     if view.now < until {
         return wait_until(until);
@@ -133,8 +133,8 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
     let (reason, message) = ended
         .unclear
         .clone()
-        .unwrap_or_else(|| not_shown(&judgement, seconds));
-    record(view, &ended, reason, &message, &judgement)
+        .unwrap_or_else(|| not_shown(&look.judgement, seconds));
+    record(view, &ended, reason, &message, &look)
 }
 
 /// What the proof needs could not be read in all the time there was.
@@ -143,7 +143,7 @@ fn unread(view: &View<'_>, ended: &Ended) -> Decision {
     let finish = ended
         .finish(Reason::OutcomeUnknown, message)
         .with_unknown_effect();
-    Decision::Record(Box::new(status::finished(view, &finish)))
+    super::finish(view, &finish)
 }
 
 /// What to say of writes whose outcome did not show in time: what could not be read may have come true.
@@ -170,7 +170,23 @@ fn not_shown(judgement: &Judgement, seconds: i64) -> (Reason, String) {
 enum Looked {
     Decide(Box<Decision>),
     NoPlan,
-    Judged(Judgement, Effect),
+    Judged(Look),
+}
+
+/// What the live target shows.
+struct Look {
+    judgement: Judgement,
+    effect: Effect,
+}
+
+impl Look {
+    /// Whether writes can be seen on the target, and what they led to is known.
+    fn leaves_writes(&self) -> bool {
+        match self.effect {
+            Effect::Whole | Effect::Mixed => self.judgement.verdict != Verdict::Unknown,
+            Effect::None | Effect::Unknown => false,
+        }
+    }
 }
 
 fn judge(view: &View<'_>) -> Looked {
@@ -179,7 +195,10 @@ fn judge(view: &View<'_>) -> Looked {
     };
     match &view.gathered.proof {
         None => Looked::Decide(Box::new(Decision::Watch(proof::needs(plan)))),
-        Some(facts) => Looked::Judged(shown(view, plan, facts), proof::effect(plan, facts)),
+        Some(facts) => Looked::Judged(Look {
+            judgement: shown(view, plan, facts),
+            effect: proof::effect(plan, facts),
+        }),
     }
 }
 
@@ -195,17 +214,13 @@ fn shown(view: &View<'_>, plan: &PlanContent, facts: &Facts) -> Judgement {
 }
 
 /// What can be said at once: proven, refuted, or surely without any effect.
-fn conclude(
-    view: &View<'_>,
-    ended: &Ended,
-    judgement: &Judgement,
-    effect: Effect,
-) -> Option<Decision> {
+fn conclude(view: &View<'_>, ended: &Ended, look: &Look) -> Option<Decision> {
+    let (judgement, effect) = (&look.judgement, look.effect);
     let writes = view.plan().is_some_and(|plan| !plan.steps.is_empty());
     match (judgement.verdict, &ended.unclear) {
         (Verdict::Proven, None) if !writes => {
             let message = "the target was as asked for already; nothing was written";
-            Some(record(view, ended, Reason::NoChange, message, judgement))
+            Some(record(view, ended, Reason::NoChange, message, look))
         }
         (Verdict::Proven, None) => {
             let message = "the action was executed and its outcome proven on the live target";
@@ -214,7 +229,7 @@ fn conclude(
                 ended,
                 Reason::ExecutionCompleted,
                 message,
-                judgement,
+                look,
             ))
         }
         (Verdict::Proven, Some((_, why))) if effect != Effect::None => {
@@ -224,7 +239,7 @@ fn conclude(
                 ended,
                 Reason::ExecutionCompleted,
                 &message,
-                judgement,
+                look,
             ))
         }
         (Verdict::Refuted, None) => Some(record(
@@ -232,22 +247,16 @@ fn conclude(
             ended,
             Reason::OutcomeRefuted,
             &refuted(judgement),
-            judgement,
+            look,
         )),
         (Verdict::Refuted, Some((reason, why))) => {
             let message = format!("{why}; {}", refuted(judgement));
-            Some(record(view, ended, *reason, &message, judgement))
+            Some(record(view, ended, *reason, &message, look))
         }
         (Verdict::NotYet | Verdict::Unknown, _) if effect != Effect::None || !writes => None,
         (Verdict::NotYet | Verdict::Unknown, None) => {
             let message = "the runner reported its writes done, but the target is unchanged";
-            Some(record(
-                view,
-                ended,
-                Reason::OutcomeRefuted,
-                message,
-                judgement,
-            ))
+            Some(record(view, ended, Reason::OutcomeRefuted, message, look))
         }
         (Verdict::NotYet | Verdict::Unknown | Verdict::Proven, Some((reason, why))) => {
             let message = format!("{why}; the target is unchanged");
@@ -255,7 +264,7 @@ fn conclude(
                 .finish(*reason, &message)
                 .with_known_effect()
                 .with_judgement(judgement);
-            Some(Decision::Record(Box::new(status::finished(view, &finish))))
+            Some(super::finish(view, &finish))
         }
     }
 }
@@ -282,20 +291,24 @@ fn without_plan(view: &View<'_>, ended: &Ended) -> Decision {
     let message = format!(
         "{why}; the plan is out of reach, so the outcome could not be proven: look at the target"
     );
-    let nothing = Judgement {
-        verdict: Verdict::Unknown,
-        findings: Vec::new(),
+    let nothing = Look {
+        judgement: Judgement {
+            verdict: Verdict::Unknown,
+            findings: Vec::new(),
+        },
+        effect: Effect::Unknown,
     };
     record(view, ended, reason, &message, &nothing)
 }
 
-fn record(
-    view: &View<'_>,
-    ended: &Ended,
-    reason: Reason,
-    message: &str,
-    judgement: &Judgement,
-) -> Decision {
-    let finish = ended.finish(reason, message).with_judgement(judgement);
-    Decision::Record(Box::new(status::finished(view, &finish)))
+fn record(view: &View<'_>, ended: &Ended, reason: Reason, message: &str, look: &Look) -> Decision {
+    let finish = ended
+        .finish(reason, message)
+        .with_judgement(&look.judgement);
+    let finish = if look.leaves_writes() {
+        finish.with_writes_left()
+    } else {
+        finish
+    };
+    super::finish(view, &finish)
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kexec_actions::metadata::Resources;
 use kexec_api::names;
-use kexec_api::work::WorkOrder;
+use kexec_api::work::{Stage, WorkOrder};
 
 use super::JobOrder;
 use crate::request::container;
@@ -42,10 +42,13 @@ pub(super) fn spec(job: &JobOrder<'_>, settings: &Settings, seconds: i64) -> Pod
         &["execute", "--dry-run"],
     );
     let execute = runner(job, settings, names::CONTAINER_EXECUTE, &["execute"]);
-    let (init_containers, containers) = if container(job.dry_run) == names::CONTAINER_DRY_RUN {
-        (None, vec![dry_run])
-    } else {
-        (Some(vec![dry_run]), vec![execute])
+    let (init_containers, containers) = match job.order.stage {
+        // An inverse step tests every value itself, and one that is refused must not keep the others from their turn.
+        Stage::Rollback => (None, vec![execute]),
+        Stage::Execute if container(job.dry_run) == names::CONTAINER_DRY_RUN => {
+            (None, vec![dry_run])
+        }
+        Stage::Execute => (Some(vec![dry_run]), vec![execute]),
     };
     PodSpec {
         service_account_name: Some(job.metadata.service_account_name()),

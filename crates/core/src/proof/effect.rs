@@ -81,7 +81,11 @@ fn step_effect(step: &Step, facts: &Facts) -> Effect {
 }
 
 /// Whether a live value is the planned one. The scale subresource leaves out a zero that the object itself shows.
-fn same(live: Option<&Value>, planned: Option<&Value>, subresource: Option<&str>) -> bool {
+pub(super) fn same(
+    live: Option<&Value>,
+    planned: Option<&Value>,
+    subresource: Option<&str>,
+) -> bool {
     match (live, planned) {
         (Some(live), None) if subresource == Some("scale") => live.as_u64() == Some(0),
         (live, planned) => live == planned,

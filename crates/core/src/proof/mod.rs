@@ -4,6 +4,7 @@
 mod effect;
 mod expectation;
 mod live;
+pub mod restoration;
 
 use kexec_actions::facts::{Facts, Need};
 use kexec_api::plan::{Expectation, PlanContent, dotted};

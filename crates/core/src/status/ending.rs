@@ -9,14 +9,14 @@ use kexec_api::execution::KubernetesExecutionStatus;
 use kexec_api::execution::duration;
 use kexec_api::execution::status::{
     AttemptResult, ExecutionDetails, ExecutionSummary, KubernetesOperation, OperationResult,
-    RetryAttempt, RollbackInfo, StepResult,
+    RetryAttempt, StepResult,
 };
 use kexec_api::phase::{ActionResult, Outcome, Phase};
 use kexec_api::plan::{PlanContent, Step};
 use kexec_api::work::{StepOutcome, StepRecord, WorkResult};
 
 use super::changes::changes;
-use super::{performance, plan, renewed, set, verification, within};
+use super::{performance, plan, renewed, rollback, set, verification, within};
 use crate::attempt::End;
 use crate::outcome::quote;
 use crate::proof::Judgement;
@@ -36,6 +36,8 @@ pub struct Finish {
     result: Option<WorkResult>,
     judgement: Option<Judgement>,
     outcome: Option<Outcome>,
+    leaves_writes: bool,
+    not_undone: Option<String>,
 }
 
 impl Finish {
@@ -49,6 +51,8 @@ impl Finish {
             result: None,
             judgement: None,
             outcome: None,
+            leaves_writes: false,
+            not_undone: None,
         }
     }
 
@@ -85,6 +89,40 @@ impl Finish {
     pub fn with_known_effect(mut self) -> Self {
         self.outcome = None;
         self
+    }
+
+    /// With writes on the target.
+    #[must_use]
+    pub fn with_writes_left(mut self) -> Self {
+        self.leaves_writes = true;
+        self
+    }
+
+    /// With why they are not undone, if there is anything to say about that.
+    #[must_use]
+    pub fn not_undone(mut self, why: Option<String>) -> Self {
+        self.not_undone = why;
+        self
+    }
+
+    /// Why it ended.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Whether writes are left on the target.
+    #[must_use]
+    pub fn leaves_writes(&self) -> bool {
+        self.leaves_writes
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(super) fn judgement(&self) -> Option<&Judgement> {
+        self.judgement.as_ref()
     }
 
     fn phase(&self) -> Phase {
@@ -168,8 +206,11 @@ pub(super) fn finished_from(
     if let Some(judgement) = &finish.judgement {
         verification::tell(&mut status, view, judgement);
     }
-    tell_rollback(&mut status, view, is_success);
-    summarize(&mut status, view, finish);
+    if let Some(why) = &finish.not_undone {
+        rollback::not_performed(&mut status, view, Reason::NotPerformed, why);
+    }
+    tell_result(&mut status, view, finish);
+    close(&mut status, view);
     status.phase = Some(phase);
     status.queue = None;
     status.error = (!is_success).then(|| finish.message.clone());
@@ -201,12 +242,25 @@ fn step_result(status: &KubernetesExecutionStatus, view: &View<'_>, finish: &Fin
             finish.phase() == Phase::Completed && post.and_then(|post| post.passed) == Some(true),
         ),
         message: Some(finish.message.clone()),
-        rollback_available: Some(false),
+        rollback_available: Some(can_be_undone(view, finish)),
     }
 }
 
+/// Whether a person may still ask for the writes to be undone (I3).
+fn can_be_undone(view: &View<'_>, finish: &Finish) -> bool {
+    let config = &view.execution.spec.execution_config.safety_config;
+    let is_reversible = view.plan().is_some_and(|plan| !plan.rollback.is_empty());
+    finish.reason == Reason::ExecutionCompleted
+        && config.rollback_config.preserve_rollback_state
+        && is_reversible
+}
+
 /// What the runner did and what it cost.
-fn tell_attempt(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) {
+pub(super) fn tell_attempt(
+    status: &mut KubernetesExecutionStatus,
+    view: &View<'_>,
+    finish: &Finish,
+) {
     if let Some(end) = &finish.end {
         summary(status).exit_code = Some(end.exit_code);
     }
@@ -261,43 +315,15 @@ fn operation(step: &StepRecord, content: &PlanContent) -> KubernetesOperation {
     }
 }
 
-/// An automatic rollback that would have been due is said not to have been performed.
-fn tell_rollback(status: &mut KubernetesExecutionStatus, view: &View<'_>, is_success: bool) {
-    let config = &view
-        .execution
-        .spec
-        .execution_config
-        .safety_config
-        .rollback_config;
-    let due = !is_success && config.enable_auto_rollback && status.execution_details.is_some();
-    if due || view.execution.spec.is_rollback_requested() {
-        let info = details(status)
-            .rollback_info
-            .get_or_insert_with(RollbackInfo::default);
-        info.rollback_reason = Some(
-            "not performed: this version rolls nothing back; rollbackState, where kept, holds what undoes it"
-                .to_owned(),
-        );
-        let why = (Reason::NotPerformed, "this version rolls nothing back");
-        set(status, view, ConditionType::RolledBack, false, why);
-    }
-}
-
-/// A rollback was asked for after the end, and is not performed.
-#[must_use]
-pub fn rollback_not_performed(view: &View<'_>) -> KubernetesExecutionStatus {
-    let mut status = renewed(view);
-    tell_rollback(&mut status, view, true);
-    status
-}
-
-fn summarize(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &Finish) {
+/// How the action ended, whatever is made of that: the figures that stay when it is undone.
+pub(super) fn tell_result(
+    status: &mut KubernetesExecutionStatus,
+    view: &View<'_>,
+    finish: &Finish,
+) {
     let is_success = finish.phase() == Phase::Completed;
-    let completed = view.now;
     let summary = summary(status);
-    let started = summary.start_time.get_or_insert(Time(completed)).0;
-    summary.completion_time = Some(Time(completed));
-    summary.duration = Some(between(started, completed));
+    let started = summary.start_time.get_or_insert(Time(view.now)).0;
     summary.action_result = Some(finish.action_result());
     if is_success {
         summary.progress = Some(100);
@@ -314,9 +340,17 @@ fn summarize(status: &mut KubernetesExecutionStatus, view: &View<'_>, finish: &F
                 }
             }),
             error: (!is_success).then(|| finish.message.clone()),
-            duration: Some(between(started, completed)),
+            duration: Some(between(started, view.now)),
         }];
     }
+}
+
+/// When the execution was over; the first time counts, whatever is undone later.
+pub(super) fn close(status: &mut KubernetesExecutionStatus, view: &View<'_>) {
+    let summary = summary(status);
+    let started = summary.start_time.get_or_insert(Time(view.now)).0;
+    let completed = summary.completion_time.get_or_insert(Time(view.now)).0;
+    summary.duration = Some(between(started, completed));
 }
 
 fn summary(status: &mut KubernetesExecutionStatus) -> &mut ExecutionSummary {
@@ -325,7 +359,7 @@ fn summary(status: &mut KubernetesExecutionStatus) -> &mut ExecutionSummary {
         .get_or_insert_with(ExecutionSummary::default)
 }
 
-fn details(status: &mut KubernetesExecutionStatus) -> &mut ExecutionDetails {
+pub(super) fn details(status: &mut KubernetesExecutionStatus) -> &mut ExecutionDetails {
     status
         .execution_details
         .get_or_insert_with(ExecutionDetails::default)
@@ -337,6 +371,6 @@ fn between(start: Timestamp, end: Timestamp) -> String {
     duration::format(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-fn millis(millis: u64) -> String {
+pub(super) fn millis(millis: u64) -> String {
     duration::format(Duration::from_millis(millis))
 }

@@ -6,13 +6,18 @@ mod changes;
 mod ending;
 mod performance;
 mod plan;
+mod rollback;
 mod verification;
 
 pub use beginning::{
     cancelled_before_start, executing, nothing_to_try, nothing_to_write, refused, waiting,
 };
-pub use ending::{Finish, finished, monitoring, rollback_not_performed};
+pub use ending::{Finish, finished, monitoring};
 pub(crate) use plan::is_foreign;
+pub use rollback::{
+    Undone, has_written, rollback_failed, rollback_refused, rollback_waits, rolled_back,
+    rolling_back, rolling_back_on_request,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kexec_api::condition::{ConditionStatus, ConditionType, Reason};

@@ -129,7 +129,7 @@ fn a_terminal_phase_is_never_left_whatever_is_seen_or_asked_for_then() {
 }
 
 #[test]
-fn a_rollback_asked_for_after_the_end_is_said_once_not_to_be_performed() {
+fn a_rollback_of_what_wrote_nothing_is_said_once_not_to_be_performed() {
     for phase in Phase::ALL.iter().filter(|phase| phase.is_terminal()) {
         let mut world = World::ready().restarted().in_phase(*phase).after(101);
         world.execution.spec.control = serde_json::from_value(json!({"rollback": true})).ok();

@@ -11,7 +11,7 @@ fn decided(world: &World) -> String {
         Decision::Wait { until: Some(until) } => {
             format!("wait until {}", until.duration_since(at(0)).as_secs())
         }
-        Decision::ExpireJob { seconds } => format!("expire-job {seconds}"),
+        Decision::ExpireJob { seconds, .. } => format!("expire-job {seconds}"),
         other => other.name().to_owned(),
     }
 }

@@ -179,7 +179,10 @@ fn the_health_check_counts_from_the_end_of_the_writes_and_keeps_its_clock() {
         first.map(|condition| condition.last_transition_time.0),
         Some(crate::support::at(30))
     );
-    let config = serde_json::json!({"validationConfig": {"healthCheckTimeout": "45s"}});
+    let config = serde_json::json!({
+        "validationConfig": {"healthCheckTimeout": "45s"},
+        "safetyConfig": {"rollbackConfig": {"enableAutoRollback": false}},
+    });
     world.execution.spec.execution_config = serde_json::from_value(config).expect("is a config");
     assert_eq!(
         line(&world.clone().after(40).facing(Facing::Pending)),

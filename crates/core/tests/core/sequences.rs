@@ -250,7 +250,7 @@ impl Cluster {
                     .map(|planned| Box::new(planned.content));
             }
             Decision::ReadStartEvents => gathered.start_events = Some(None),
-            Decision::Tombstone => {
+            Decision::Tombstone(_) => {
                 if self.claim == Claim::Unread {
                     self.claim = Claim::Tombstone;
                 }
@@ -267,7 +267,7 @@ impl Cluster {
                     self.runner = Some(Runner::Failed("DeadlineExceeded", Some(message)));
                 }
             }
-            Decision::DeleteJob | Decision::ExpireJob { .. } => {
+            Decision::DeleteJob(_) | Decision::ExpireJob { .. } => {
                 self.job = None;
                 self.runner = None;
             }

@@ -203,15 +203,11 @@ fn an_intent_holds_all_that_undoing_it_takes() {
 }
 
 #[test]
-fn phases_of_later_versions_are_refused() {
-    for phase in [Phase::AwaitingApproval, Phase::RollingBack] {
-        let world = World::ready().in_phase(phase);
-        assert_eq!(
-            line(&world),
-            "record failed/NotSupported failure failed",
-            "{phase}"
-        );
-    }
+fn a_phase_of_later_versions_is_refused() {
+    assert_eq!(
+        line(&World::ready().in_phase(Phase::AwaitingApproval)),
+        "record failed/NotSupported failure failed"
+    );
 }
 
 #[test]

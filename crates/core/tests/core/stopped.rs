@@ -88,14 +88,15 @@ fn who_was_stopped_on_request_is_cancelled_whatever_it_had_done() {
     );
 }
 
+/// With the dry run reported so.
+fn dry_run(outcome: &str, code: i32) -> World {
+    let mut told: Value = serde_json::from_str(&result(&world(), outcome, &[])).expect("is JSON");
+    told["dryRun"] = true.into();
+    world().seen(&Runner::DryRunFailed(code, "Error", Some(told.to_string())))
+}
+
 #[test]
 fn what_never_started_wrote_nothing_and_says_why() {
-    let dry_run = |outcome: &str, code: i32| {
-        let mut told: Value =
-            serde_json::from_str(&result(&world(), outcome, &[])).expect("is JSON");
-        told["dryRun"] = true.into();
-        world().seen(&Runner::DryRunFailed(code, "Error", Some(told.to_string())))
-    };
     let webhook = {
         let mut told: Value =
             serde_json::from_str(&result(&world(), "failed", &[])).expect("is JSON");

@@ -12,7 +12,8 @@ pub struct Control {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<bool>,
     /// Set it to true to undo a completed execution from its preserved rollback state; absent means false. Once true
-    /// it stays true. Not performed by this version: it rolls nothing back, and says so in the condition `RolledBack`.
+    /// it stays true. Restored is all of it or nothing: where somebody has changed it since, the condition
+    /// `RolledBack` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<bool>,
 }

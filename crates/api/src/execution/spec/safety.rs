@@ -24,7 +24,7 @@ pub struct SafetyConfig {
     /// perform those three and resource-lock.
     #[schemars(length(max = 32))]
     pub safety_checks: Vec<SafetyCheckType>,
-    /// When and how the action is undone. Not performed by this version: it rolls nothing back.
+    /// When and how the action is undone.
     pub rollback_config: RollbackConfig,
 }
 
@@ -81,22 +81,23 @@ closed_enum! {
     }
 }
 
-/// When and how an action is undone. Not performed by this version: it rolls nothing back.
+/// When and how an action is undone. Only the fields that the action changed are restored, and only those that nobody
+/// has changed since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollbackConfig {
-    /// Whether one of `rollbackTriggers` undoes the action without being asked, true by default. Not performed by this
-    /// version: it rolls nothing back, and with true a failure after the start says so in the condition `RolledBack`.
+    /// Whether one of `rollbackTriggers` undoes the action without being asked, true by default. An action that wrote
+    /// nothing, or that nothing can undo, is never rolled back; the condition `RolledBack` says what came of it.
     pub enable_auto_rollback: bool,
-    /// Time a rollback may take: a whole number and one unit (s, m or h), from 1s to 24h, 5m by default.
-    /// Not applied by this version: it rolls nothing back.
+    /// Time a rollback may take: a whole number and one unit (s, m or h), from 1s to 24h, 5m by default. It counts from
+    /// the creation of the rollback's Job.
     #[schemars(transform = schema::positive_duration)]
     pub rollback_timeout: DurationText,
     /// Whether the state to return to is kept in the status before the first write, true by default. False keeps the
     /// inverse plan out of the status, so that the action cannot be undone from it.
     pub preserve_rollback_state: bool,
-    /// What sets off an automatic rollback: execution-failure and validation-failure by default.
-    /// Not applied by this version: it rolls nothing back.
+    /// What sets off an automatic rollback: execution-failure and validation-failure by default. side-effect-detected
+    /// never does in this version, which does not look for side effects.
     #[schemars(length(max = 16))]
     pub rollback_triggers: Vec<RollbackTrigger>,
 }
@@ -126,15 +127,15 @@ impl RollbackConfig {
 closed_enum! {
     /// What sets off an automatic rollback (SP-83).
     pub enum RollbackTrigger {
-        /// A write failed.
+        /// A write failed, or the runner did not live to make them all.
         ExecutionFailure = "execution-failure",
-        /// The outcome was not proven.
+        /// The writes were made and their outcome was refuted, or did not show within `healthCheckTimeout`.
         ValidationFailure = "validation-failure",
-        /// The execution's time-out passed.
+        /// The execution's time-out passed after something was written.
         Timeout = "timeout",
         /// A side effect was detected.
         SideEffectDetected = "side-effect-detected",
-        /// A health check failed.
+        /// The outcome did not show within `healthCheckTimeout`.
         HealthCheckFailed = "health-check-failed",
     }
 }

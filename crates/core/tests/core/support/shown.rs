@@ -3,7 +3,7 @@
 use kexec_api::condition::{ConditionStatus, ConditionType, FailureClass};
 use kexec_api::execution::KubernetesExecutionStatus;
 use kexec_api::phase::{ActionResult, Outcome, Phase};
-use kexec_core::decide::Decision;
+use kexec_core::decide::{Decision, Whose};
 
 use super::World;
 use super::world::at;
@@ -27,7 +27,17 @@ pub fn line(world: &World) -> String {
         Decision::Wait { until: Some(until) } => {
             format!("wait until {}", until.duration_since(at(0)).as_secs())
         }
-        Decision::ExpireJob { seconds } => format!("expire-job {seconds}"),
+        Decision::ExpireJob {
+            whose: Whose::Current,
+            seconds,
+        } => format!("expire-job {seconds}"),
+        Decision::ExpireJob {
+            whose: Whose::Previous,
+            seconds,
+        } => format!("expire-job {seconds} of the previous attempt"),
+        Decision::Tombstone(Whose::Previous) | Decision::DeleteJob(Whose::Previous) => {
+            format!("{} of the previous attempt", decision.name())
+        }
         Decision::Read(needs) | Decision::Watch(needs) => {
             let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
             format!("{} {}", decision.name(), needs.join(", "))
@@ -38,9 +48,9 @@ pub fn line(world: &World) -> String {
         | Decision::Refresh
         | Decision::CreateJob(_)
         | Decision::ReadStartEvents
-        | Decision::Tombstone
+        | Decision::Tombstone(Whose::Current)
         | Decision::StopPod
-        | Decision::DeleteJob
+        | Decision::DeleteJob(Whose::Current)
         | Decision::DeleteExecution
         | Decision::Wait { until: None } => decision.name().to_owned(),
     }
@@ -75,9 +85,10 @@ pub fn assert_consistent(status: &KubernetesExecutionStatus) {
             .map(|condition: &kexec_api::execution::status::Condition| condition.status)
     };
     let terminal = phase.is_terminal();
+    let asked = is(ConditionType::RolledBack).is_some() && status.step_result.is_some();
     assert_eq!(
         is(ConditionType::Completed),
-        Some(terminal.into()),
+        Some((terminal || phase == Phase::RollingBack && asked).into()),
         "Completed in {phase}"
     );
     assert_eq!(
@@ -92,6 +103,8 @@ pub fn assert_consistent(status: &KubernetesExecutionStatus) {
             "Executing in {phase}"
         );
         assert_ended(status, phase);
+    } else if phase == Phase::RollingBack {
+        assert_ne!(asked, status.error.is_some(), "what failed, or who asked");
     } else {
         assert_eq!(
             (&status.step_result, &status.error),
@@ -122,7 +135,8 @@ fn assert_ended(status: &KubernetesExecutionStatus, phase: Phase) {
     let class = completed
         .known_reason()
         .and_then(kexec_api::condition::Reason::failure_class);
-    assert_eq!(class.is_none(), success, "{completed:?}");
+    let undone = phase == Phase::RolledBack;
+    assert_eq!(class.is_none(), success || undone, "{completed:?}");
     assert_eq!(
         class == Some(FailureClass::Cancelled),
         phase == Phase::Cancelled,
@@ -133,9 +147,9 @@ fn assert_ended(status: &KubernetesExecutionStatus, phase: Phase) {
         summary.completion_time.is_some() && summary.duration.is_some(),
         "{summary:?}"
     );
-    assert_eq!(
-        summary.action_result == Some(ActionResult::Success),
-        success,
+    let undoing = status.condition(ConditionType::RolledBack).is_some();
+    assert!(
+        undoing || (summary.action_result == Some(ActionResult::Success)) == success,
         "{summary:?}"
     );
     let step = status.step_result.as_ref().expect("has a step result");
@@ -145,6 +159,10 @@ fn assert_ended(status: &KubernetesExecutionStatus, phase: Phase) {
         "{step:?}"
     );
     assert_eq!(step.message, completed.message, "one sentence for all");
-    assert_eq!(status.error.is_none(), success, "{:?}", status.error);
+    assert!(
+        undone || status.error.is_none() == success,
+        "{:?}",
+        status.error
+    );
     assert_eq!(status.queue, None);
 }

@@ -75,6 +75,7 @@ impl World {
                 "parameters": {"replicas": 5},
             },
             "requestedBy": {"username": "ada", "groups": ["sre"]},
+            "executionConfig": {"safetyConfig": {"rollbackConfig": {"enableAutoRollback": false}}},
         });
         patch(&mut whole, spec);
         let execution = json!({
