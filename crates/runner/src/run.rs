@@ -1,8 +1,8 @@
-//! The sequence: claim, then step after step until one does not succeed. What a reply means is decided in `answer`,
-//! how the result is written down in `result`.
+//! The sequence: claim, then step after step until one does not succeed; what a rollback makes of its steps is decided
+//! in `undo`. What a reply means is decided in `answer`, how the result is written down in `result`.
 
 use kexec_api::plan::{ObjectRef, Step};
-use kexec_api::work::{StepRecord, WorkOutcome};
+use kexec_api::work::{Stage, StepRecord, WorkOutcome};
 
 use crate::claim::{self, Claim};
 use crate::limits::Limits;
@@ -10,6 +10,7 @@ use crate::order::{Assignment, Mode, steps};
 use crate::server::Server;
 use crate::step::{StepEnd, perform, skipped};
 use crate::text::{MAX_TEXT_CHARS, printable};
+use crate::undo::undo;
 
 /// How the work ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +45,16 @@ pub async fn run(server: &Server, limits: &Limits, assignment: &Assignment) -> R
             steps: (0..).zip(steps).map(|(index, _)| skipped(index)).collect(),
         };
     }
-    let dry_run = assignment.mode.is_dry_run();
+    match (assignment.order.stage, &assignment.mode) {
+        (Stage::Rollback, Mode::Write(_)) => undo(server, limits, steps).await,
+        (Stage::Rollback, Mode::DryRun) | (Stage::Execute, Mode::Write(_) | Mode::DryRun) => {
+            perform_all(server, limits, steps, assignment.mode.is_dry_run()).await
+        }
+    }
+}
+
+/// Performs step after step until one does not succeed.
+async fn perform_all(server: &Server, limits: &Limits, steps: &[Step], dry_run: bool) -> Report {
     let mut records = Vec::with_capacity(steps.len());
     let mut ended = None;
     let mut touched: Vec<&ObjectRef> = Vec::new();

@@ -107,7 +107,7 @@ pub fn millis(duration: Duration) -> u64 {
 }
 
 /// One event a step; a plan's values can be large and are nobody's business in a log.
-fn log(step: &Step, record: &StepRecord) {
+pub fn log(step: &Step, record: &StepRecord) {
     tracing::info!(
         step = record.step,
         verb = step.verb(),
