@@ -26,4 +26,5 @@ mod refusals;
 mod resource;
 mod service;
 mod starts;
+mod undo;
 mod watches;
