@@ -10,6 +10,9 @@ MAKEFLAGS += --no-print-directory
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 export BIN := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/debug
 
+# The modules of the actions are declared by a macro, which `cargo fmt` does not look into.
+ACTIONS := $(wildcard crates/actions/src/*.rs)
+
 # What `make build` builds. After `make test`, `--bins --tests` uses what that has built.
 BUILD ?= --bins
 
@@ -55,6 +58,7 @@ check: check-format check-lints check-generated check-dependencies check-scripts
 .PHONY: check-format
 check-format:
 	@cargo fmt --all --check
+	@rustfmt --edition 2024 --check $(ACTIONS)
 
 .PHONY: check-lints
 check-lints:
@@ -79,6 +83,7 @@ generate: ## Write the files that are generated: config/.
 .PHONY: fmt
 fmt: ## Format the code.
 	@cargo fmt --all
+	@rustfmt --edition 2024 $(ACTIONS)
 
 .PHONY: build
 build: ## Build our programs.

@@ -77,8 +77,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::every_action::{Case, Cases};
     use crate::facts::Fact;
     use crate::fixtures::{facts, node, ready_node};
+
+    impl Cases for CordonNode {
+        fn cases() -> Vec<Case> {
+            let nodes = Fact::List(vec![ready_node("n-1"), ready_node("n-2")]);
+            let world = facts([(all_nodes(), nodes)]);
+            vec![Case::of::<Self>("", node(&json!({})), json!({}), world)]
+        }
+    }
 
     fn planned(spec: &Value, nodes: Vec<Value>) -> Result<Draft, PlanError> {
         CordonNode::plan(

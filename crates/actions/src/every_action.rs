@@ -1,34 +1,44 @@
-//! What holds for every action in the registry, checked on one or more cases of each. A new action brings its cases
-//! to `cases`.
+//! What holds for every action in the registry, checked on one or more cases of each, which the action's own file
+//! brings. Nothing about a single action belongs here.
 
 use std::collections::BTreeSet;
 
-use kexec_api::plan::{Expectation, PlanContent, Step};
+use kexec_api::plan::{Expectation, FieldChange, PlanContent, Step};
 use serde_json::{Map, Value, json};
 
-use crate::action::{Planner, Target};
-use crate::facts::{Fact, Facts, Need};
-use crate::fixtures::{
-    Refusal, config_map, deployment, facts, node, owned_pod, parameters, ready_node, run, target,
-};
-use crate::metadata::TargetKind;
+use crate::action::{Action, Planner, Target};
+use crate::cases;
+use crate::facts::Facts;
+use crate::fixtures::{Refusal, parameters, run};
 use crate::registry::{Lookup, Registry};
 
-struct Case {
-    /// The action, and what is special about the case when the action has several.
-    name: &'static str,
+/// What every action brings to be tested by.
+pub(crate) trait Cases {
+    /// At least one case, each of which needs writes; all kinds of steps that the action knows are among them.
+    fn cases() -> Vec<Case>;
+}
+
+/// One target, as an action is asked to change it.
+pub(crate) struct Case {
     action: &'static str,
+    /// What is special about it; empty for the plain case.
+    special: &'static str,
     target: Target,
     parameters: Map<String, Value>,
     facts: Facts,
 }
 
 impl Case {
-    fn new(name: &'static str, target: Target, given: Value, facts: Facts) -> Self {
-        let action = name.split(' ').next().unwrap_or_default();
+    /// A case of an action with these parameters, and with all that it must know.
+    pub(crate) fn of<A: Action>(
+        special: &'static str,
+        target: Target,
+        given: Value,
+        facts: Facts,
+    ) -> Self {
         Self {
-            name,
-            action,
+            action: A::METADATA.action_type,
+            special,
             target,
             parameters: parameters(given),
             facts,
@@ -47,7 +57,7 @@ impl Case {
         assert_eq!(
             self.facts.missing(needs),
             [],
-            "the case of {} has all facts",
+            "a case of {} has all facts",
             self.action
         );
         let draft = planner
@@ -60,83 +70,6 @@ impl Case {
     fn plan(&self, planner: &Planner) -> PlanContent {
         self.plan_on(planner, self.target.live.clone())
     }
-}
-
-/// At least one case of each action; those that write all kinds of steps the action knows.
-fn cases() -> Vec<Case> {
-    let pods = || facts([(Need::pods(Some("web"), "app=shop"), Fact::List(Vec::new()))]);
-    let all_nodes = Need::List {
-        kind: TargetKind::NODE.to_kind(),
-        namespace: None,
-        selector: String::new(),
-    };
-    let nodes = facts([(
-        all_nodes,
-        Fact::List(vec![ready_node("n-1"), ready_node("n-2")]),
-    )]);
-    let settings = json!({"data": {"level": "info", "old": "1"}, "binaryData": {"seed": "AQI="}});
-    vec![
-        Case::new("cordon_node", node(&json!({})), json!({}), nodes),
-        Case::new(
-            "modify_configmap",
-            config_map(settings),
-            json!({"data": {"level": "debug", "old": null, "new": ""}, "binaryData": {"seed": null}}),
-            Facts::default(),
-        ),
-        Case::new(
-            "modify_configmap first key",
-            config_map(json!({})),
-            json!({"data": {"a": "1"}}),
-            Facts::default(),
-        ),
-        restart_as_in_the_example(),
-        Case::new(
-            "scale_deployment",
-            deployment(&json!(2)),
-            json!({"replicas": 5}),
-            pods(),
-        ),
-        Case::new(
-            "scale_deployment to zero",
-            deployment(&json!(3)),
-            json!({"replicas": 0}),
-            pods(),
-        ),
-        Case::new(
-            "uncordon_node",
-            node(&json!({"unschedulable": true})),
-            json!({}),
-            Facts::default(),
-        ),
-    ]
-}
-
-/// The parameters of the printed example (EX-04, EX-05).
-fn restart_as_in_the_example() -> Case {
-    let owner = ("apps/v1", "ReplicaSet", "shop-7d9c");
-    let (pod, other) = (owned_pod("p-1", owner, true), owned_pod("p-2", owner, true));
-    let replica_set = Need::Object {
-        kind: TargetKind::REPLICA_SET.to_kind(),
-        namespace: Some("web".into()),
-        name: "shop-7d9c".into(),
-    };
-    let live = json!({
-        "metadata": {"uid": "o-1"},
-        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "shop"}}},
-    });
-    let pods = Fact::List(vec![pod.clone(), other]);
-    let world = facts([
-        (replica_set, Fact::Object(live)),
-        (Need::pods(Some("web"), "app=shop"), pods),
-    ]);
-    let given = json!({
-        "dryRun": false,
-        "force": false,
-        "gracePeriodSeconds": 30,
-        "expectedConditions": [{"type": "Ready", "status": "True", "reason": "PodReady"}],
-        "customConfig": {"preWarmReplacement": true, "monitoringDuration": "5m"},
-    });
-    Case::new("restart_pod", target(TargetKind::POD, pod), given, world)
 }
 
 /// Runs `check` on every case, with its planner and its plan.
@@ -165,8 +98,12 @@ fn executed(case: &Case, plan: &PlanContent) -> Option<Value> {
 #[test]
 fn every_action_has_a_case() {
     let with_case: BTreeSet<&str> = cases().iter().map(|case| case.action).collect();
-    let registered: BTreeSet<&str> = Registry::built_in().action_types().into_iter().collect();
-    assert_eq!(with_case, registered);
+    for action in Registry::built_in().action_types() {
+        assert!(
+            with_case.contains(action),
+            "`cases` in {action}.rs is empty: give {action} at least one"
+        );
+    }
 }
 
 #[test]
@@ -219,7 +156,7 @@ fn an_inverse_that_would_undo_a_newer_change_is_refused_and_changes_nothing() {
                 panic!("{} undoes by {}", case.action, step.verb());
             };
             for change in changes {
-                let newer = changed_by_someone_else(&after, &change.path);
+                let newer = changed_by_someone_else(&after, change);
                 let (result, left) = run_all(&plan.rollback, Some(newer.clone()));
                 assert!(
                     matches!(result, Err(Refusal::OtherValue(_))),
@@ -233,24 +170,25 @@ fn an_inverse_that_would_undo_a_newer_change_is_refused_and_changes_nothing() {
 }
 
 /// The object after somebody gave the field a value that is in no plan.
-fn changed_by_someone_else(object: &Value, path: &str) -> Value {
+fn changed_by_someone_else(object: &Value, change: &FieldChange) -> Value {
     let mut newer = object.clone();
-    let (parent, key) = path.rsplit_once('/').expect("is a pointer");
+    let (parent, key) = change.path.rsplit_once('/').expect("is a pointer");
     let parent = newer
         .pointer_mut(parent)
         .and_then(Value::as_object_mut)
         .expect("is an object");
-    let value = match path {
-        "/spec/replicas" => json!(77),
-        "/data" | "/binaryData" => json!({"newer": "AQID"}),
-        "/spec/unschedulable" if parent.contains_key(key) => Value::Null,
-        "/spec/unschedulable" => json!(true),
-        _ => json!("newer"),
+    let value = match change.before.as_ref().or(change.after.as_ref()) {
+        // A boolean has no third value: the other one, where the API leaves out a false.
+        Some(Value::Bool(_)) => change.before.is_none().then_some(json!(true)),
+        Some(Value::Number(_)) => Some(json!(77)),
+        Some(Value::Object(_)) => Some(json!({"newer": "AQID"})),
+        Some(Value::Array(_)) => Some(json!(["newer"])),
+        Some(Value::String(_)) => Some(json!("newer")),
+        Some(Value::Null) | None => panic!("{} changes nothing", change.path),
     };
-    if value.is_null() {
-        parent.remove(key);
-    } else {
-        parent.insert(key.to_owned(), value);
+    match value {
+        Some(value) => drop(parent.insert(key.to_owned(), value)),
+        None => drop(parent.remove(key)),
     }
     newer
 }
@@ -370,6 +308,7 @@ fn plans_look_like_this() {
         let draft = draft.expect("parameters fit").expect("plans");
         let shown =
             json!({"summary": draft.summary, "notes": draft.notes, "hash": hash, "plan": plan});
-        insta::assert_json_snapshot!(case.name.replace(' ', "_"), shown);
+        let name = format!("{} {}", case.action, case.special);
+        insta::assert_json_snapshot!(name.trim().replace(' ', "_"), shown);
     });
 }

@@ -1,5 +1,6 @@
 //! The actions: one file each, with its parameters, its metadata and a pure planner. What an action must know it
 //! names by `needs`; reading it is the controller's business, running the plan the runner's. No client, no clock.
+//! The list of the actions is at the end; a new one is its file and its line there.
 
 mod action;
 pub mod facts;
@@ -10,12 +11,6 @@ mod registry;
 mod rollout;
 mod schedulability;
 
-mod cordon_node;
-mod modify_configmap;
-mod restart_pod;
-mod scale_deployment;
-mod uncordon_node;
-
 #[cfg(test)]
 mod every_action;
 #[cfg(test)]
@@ -23,3 +18,11 @@ mod fixtures;
 
 pub use action::{Action, Draft, PlanError, Planner, RiskFactor, Target};
 pub use registry::{Lookup, REGISTRY_VERSION, Registry};
+
+registry::actions! {
+    cordon_node::CordonNode,
+    modify_configmap::ModifyConfigMap,
+    restart_pod::RestartPod,
+    scale_deployment::ScaleDeployment,
+    uncordon_node::UncordonNode,
+}

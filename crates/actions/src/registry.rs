@@ -1,24 +1,43 @@
-//! The registry (BR-EXEC-016): every built-in action by name and alias, and what an unknown name most resembles.
+//! The registry (BR-EXEC-016): every built-in action by name and alias, and what an unknown name most resembles. Which
+//! actions there are is listed in `lib.rs`.
 
 use std::collections::BTreeMap;
 
 use crate::action::Planner;
-use crate::cordon_node::CordonNode;
-use crate::modify_configmap::ModifyConfigMap;
 use crate::parameters::nearest;
-use crate::restart_pod::RestartPod;
-use crate::scale_deployment::ScaleDeployment;
-use crate::uncordon_node::UncordonNode;
 
 /// Version of the registry as status shows it (ST-13).
 pub const REGISTRY_VERSION: &str = "v1.0";
 
-/// Actions that the spec or a later release names and this version does not have: asked for by these names they are
-/// refused as not supported, not as unknown.
-const NOT_SUPPORTED: &[&str] = &[
+/// The built-in actions, one `file::Type` each: declares the file as a module, and makes it part of the registry and of
+/// the tests that hold for every action. An action without cases for them does not build as a test.
+macro_rules! actions {
+    ($($file:ident::$action:ident),* $(,)?) => {
+        $(mod $file;)*
+
+        /// One planner for each action.
+        fn planners() -> Vec<$crate::Planner> {
+            vec![$($crate::Planner::of::<$file::$action>()),*]
+        }
+
+        /// The cases of all actions.
+        #[cfg(test)]
+        fn cases() -> Vec<$crate::every_action::Case> {
+            let of_each = [$(<$file::$action as $crate::every_action::Cases>::cases()),*];
+            of_each.into_iter().flatten().collect()
+        }
+    };
+}
+
+pub(crate) use actions;
+
+/// Every name of an action that the spec knows or a later release will: those without a planner are refused as not
+/// supported, all other names as unknown.
+const KNOWN: &[&str] = &[
     "apply_manifest",
     "backup_resource",
     "collect_diagnostics",
+    "cordon_node",
     "create_resource",
     "delete_manifest",
     "delete_pod",
@@ -29,13 +48,16 @@ const NOT_SUPPORTED: &[&str] = &[
     "gitops_pr_create",
     "increase_resources",
     "migrate_workload",
+    "modify_configmap",
     "modify_networkpolicy",
     "notify_only",
+    "patch_configmap",
     "patch_resource",
     "pause_rollout",
     "quarantine_pod",
     "restart_daemonset",
     "restart_deployment",
+    "restart_pod",
     "restart_statefulset",
     "restore_resource",
     "resume_cronjob",
@@ -44,11 +66,13 @@ const NOT_SUPPORTED: &[&str] = &[
     "rollback_deployment",
     "rollback_statefulset",
     "rollout_restart",
+    "scale_deployment",
     "scale_statefulset",
     "set_image",
     "suspend_cronjob",
     "taint_node",
     "trigger_cronjob",
+    "uncordon_node",
     "untaint_node",
     "update_annotations",
     "update_hpa",
@@ -78,16 +102,10 @@ pub enum Lookup<'a> {
 }
 
 impl Registry {
-    /// The built-in actions: one line each.
+    /// The actions that `lib.rs` lists.
     #[must_use]
     pub fn built_in() -> Self {
-        Self::of(vec![
-            Planner::of::<CordonNode>(),
-            Planner::of::<ModifyConfigMap>(),
-            Planner::of::<RestartPod>(),
-            Planner::of::<ScaleDeployment>(),
-            Planner::of::<UncordonNode>(),
-        ])
+        Self::of(crate::planners())
     }
 
     fn of(planners: Vec<Planner>) -> Self {
@@ -109,7 +127,7 @@ impl Registry {
             .and_then(|index| self.planners.get(*index))
         {
             Some(planner) => Lookup::Found(planner),
-            None if NOT_SUPPORTED.contains(&name) => Lookup::NotSupported,
+            None if KNOWN.contains(&name) => Lookup::NotSupported,
             None => Lookup::Unknown(nearest(name, self.by_name.keys().copied())),
         }
     }

@@ -110,8 +110,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::every_action::{Case, Cases};
     use crate::facts::Fact;
     use crate::fixtures::{Refusal, deployment, facts, run};
+
+    impl Cases for ScaleDeployment {
+        fn cases() -> Vec<Case> {
+            let case = |special, before: u32, after: u32| {
+                let parameters = json!({"replicas": after});
+                Case::of::<Self>(
+                    special,
+                    deployment(&before.into()),
+                    parameters,
+                    world(Vec::new()),
+                )
+            };
+            vec![case("", 2, 5), case("to zero", 3, 0)]
+        }
+    }
 
     fn world(pods: Vec<Value>) -> Facts {
         facts([(Need::pods(Some("web"), "app=shop"), Fact::List(pods))])

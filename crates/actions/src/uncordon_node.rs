@@ -55,7 +55,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::every_action::{Case, Cases};
     use crate::fixtures::node;
+
+    impl Cases for UncordonNode {
+        fn cases() -> Vec<Case> {
+            let cordoned = node(&json!({"unschedulable": true}));
+            vec![Case::of::<Self>("", cordoned, json!({}), Facts::default())]
+        }
+    }
 
     fn planned(spec: &Value) -> Draft {
         UncordonNode::plan(&node(spec), &Parameters {}, &Facts::default()).expect("plans")

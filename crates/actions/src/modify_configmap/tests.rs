@@ -5,7 +5,24 @@ use serde_json::json;
 
 use super::*;
 use crate::action::Planner;
+use crate::every_action::{Case, Cases};
 use crate::fixtures::{Refusal, config_map, parameters, run};
+
+impl Cases for ModifyConfigMap {
+    fn cases() -> Vec<Case> {
+        let case = |special, settings, parameters| {
+            Case::of::<Self>(special, config_map(settings), parameters, Facts::default())
+        };
+        vec![
+            case(
+                "",
+                json!({"data": {"level": "info", "old": "1"}, "binaryData": {"seed": "AQI="}}),
+                json!({"data": {"level": "debug", "old": null, "new": ""}, "binaryData": {"seed": null}}),
+            ),
+            case("first key", json!({}), json!({"data": {"a": "1"}})),
+        ]
+    }
+}
 
 fn keys<const N: usize>(keys: [(&str, Option<&str>); N]) -> Keys {
     keys.into_iter()

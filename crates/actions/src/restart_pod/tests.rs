@@ -2,10 +2,27 @@ use serde_json::json;
 
 use super::*;
 use crate::action::Planner;
+use crate::every_action::{Case, Cases};
 use crate::facts::Fact;
 use crate::fixtures::{bare_pod, facts, owned_pod, parameters, target};
 
 const REPLICA_SET: (&str, &str, &str) = ("apps/v1", "ReplicaSet", "shop-7d9c");
+
+impl Cases for RestartPod {
+    /// The parameters of the printed example (EX-04, EX-05).
+    fn cases() -> Vec<Case> {
+        let pods = vec![of_replica_set("p-1", true), of_replica_set("p-2", true)];
+        let parameters = json!({
+            "dryRun": false,
+            "force": false,
+            "gracePeriodSeconds": 30,
+            "expectedConditions": [{"type": "Ready", "status": "True", "reason": "PodReady"}],
+            "customConfig": {"preWarmReplacement": true, "monitoringDuration": "5m"},
+        });
+        let target = pod(of_replica_set("p-1", true));
+        vec![Case::of::<Self>("", target, parameters, world(2, pods))]
+    }
+}
 
 fn pod(live: Value) -> Target {
     target(TargetKind::POD, live)

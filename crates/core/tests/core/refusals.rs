@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use kexec_actions::facts::Fact;
+use kexec_core::Registry;
 use kexec_core::access::{Answer, Subject};
 use kexec_core::decide::Decision;
 use kexec_core::view::Connectivity;
@@ -39,7 +40,7 @@ fn config(config: impl Into<Value>) -> Value {
 #[test]
 fn what_this_version_does_not_do_is_refused_with_what_to_write_instead() {
     const FIELD: &str = "spec.actionDefinition.targetResource";
-    let all = "cordon_node, modify_configmap, restart_pod, scale_deployment, uncordon_node";
+    let all = Registry::built_in().action_types().join(", ");
     let check = |required: bool| json!([{"name": "quiet", "cel": "true", "required": required}]);
     let version =
         |version: &str| json!({"actionDefinition": {"actionMetadata": {"version": version}}});
@@ -61,8 +62,8 @@ fn what_this_version_does_not_do_is_refused_with_what_to_write_instead() {
                 .to_owned()),
         (action("xyzzy"), "UnknownAction",
             format!("spec.actionDefinition.actionType \"xyzzy\" is not an action: use one of {all}")),
-        (action("drain_node"), "NotSupported",
-            format!("spec.actionDefinition.actionType \"drain_node\" is not built into this version: use one of {all}")),
+        (action("gitops_pr_create"), "NotSupported",
+            format!("spec.actionDefinition.actionType \"gitops_pr_create\" is not built into this version: use one of {all}")),
         (version("v2.0"), "NotSupported", wrong_version("v2.0")),
         (version("v0.9"), "NotSupported", wrong_version("v0.9")),
         (version("v1.3"), "NotSupported", wrong_version("v1.3")),

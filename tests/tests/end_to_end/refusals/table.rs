@@ -69,18 +69,15 @@ pub(super) const WRONG: [(&str, Fault, Reason, &[&str]); 31] = [
         "action-like-none",
         |it| action(it, "xyz"),
         Reason::UnknownAction,
-        &[
-            "\"xyz\" is not an action",
-            "use one of cordon_node, modify_configmap",
-        ],
+        &["\"xyz\" is not an action", "use one of "],
     ),
     (
         "action-not-built",
-        |it| action(it, "drain_node"),
+        |it| action(it, "gitops_pr_create"),
         Reason::NotSupported,
         &[
-            "spec.actionDefinition.actionType \"drain_node\" is not built into this version",
-            "use one of cordon_node",
+            "spec.actionDefinition.actionType \"gitops_pr_create\" is not built into this version",
+            "use one of ",
         ],
     ),
     (
