@@ -1,5 +1,6 @@
-//! The five actions, each through everything on a real cluster: a dry run writes nothing, a run reaches its goal, a
-//! second one changes nothing more, and the calls its account made are exactly the rules it was granted.
+//! Each action through everything on a real cluster: a dry run writes nothing, a run reaches its goal, a second one
+//! changes nothing more, and the calls its account made are exactly the rules it was granted. A new action brings a
+//! function that puts a live target in place.
 
 mod case;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use kexec_api::condition::Reason;
 use kexec_api::phase::Phase;
+use kexec_core::Registry;
 use kexec_tests::harness::{Scene, eventually};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
@@ -15,19 +17,48 @@ use serde_json::{Value, json};
 
 use case::{Case, assert_ended};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn scale_deployment_sets_the_replicas() {
+/// Makes a test of each of these functions, which bear the names of actions.
+macro_rules! tried {
+    ($($action:ident),* $(,)?) => {
+        /// The actions that are tried here.
+        const TRIED: &[&str] = &[$(stringify!($action)),*];
+
+        mod through_everything {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $action() {
+                    super::$action(stringify!($action)).await;
+                }
+            )*
+        }
+    };
+}
+
+tried! {
+    cordon_node,
+    modify_configmap,
+    restart_pod,
+    scale_deployment,
+    uncordon_node,
+}
+
+#[test]
+fn every_action_is_tried() {
+    for action in Registry::built_in().action_types() {
+        assert!(
+            TRIED.contains(&action),
+            "{action} is not tried on a real cluster: write the function \"{action}\" in actions.rs, which puts a \
+             live target in place, and name it in tried!"
+        );
+    }
+}
+
+/// Sets the replicas.
+async fn scale_deployment(action: &str) {
     let scene = Scene::new("scale").await;
     scene.deployment("web", 2).await;
     let _operator = scene.operator().await;
-    let case = Case {
-        scene: &scene,
-        action: "scale_deployment",
-        account: "kexec-scale-deployment",
-        resource: "deployments",
-        target: ("apps/v1", "Deployment", "web"),
-        parameters: json!({"replicas": 3}),
-    };
+    let case = Case::new(&scene, action, "web", json!({"replicas": 3}));
 
     case.tries().await;
     assert_eq!(scene.replicas("web").await, 2);
@@ -74,21 +105,16 @@ fn is_ready(pod: &Pod) -> bool {
             .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn restart_pod_has_its_owner_replace_it() {
+/// Has the pod's owner replace it, and only it.
+async fn restart_pod(action: &str) {
     let scene = Scene::new("restart").await;
     scene.deployment("web", 2).await;
     let before = pods(&scene, "web", 2).await;
     let target = before[0].name_any();
     let _operator = scene.operator().await;
-    let case = Case {
-        scene: &scene,
-        action: "restart_pod",
-        account: "kexec-restart-pod",
-        resource: "pods",
-        target: ("v1", "Pod", &target),
-        parameters: json!({"customConfig": {"preWarmReplacement": true, "monitoringDuration": "5m"}}),
-    };
+    let parameters =
+        json!({"customConfig": {"preWarmReplacement": true, "monitoringDuration": "5m"}});
+    let case = Case::new(&scene, action, &target, parameters);
 
     case.tries().await;
     assert_eq!(pods(&scene, "web", 2).await[0].uid(), before[0].uid());
@@ -108,7 +134,7 @@ async fn restart_pod_has_its_owner_replace_it() {
         "only the named pod is replaced"
     );
 
-    let again = case.run("again", &case.parameters).await;
+    let again = case.run("again").await;
     assert_ended(&again, Phase::Failed, Reason::TargetNotFound);
     assert_eq!(case.writes(), (2, 1), "its replacement is another target");
     case.makes_just_the_calls_it_was_granted().await;
@@ -201,8 +227,8 @@ async fn data(scene: &Scene) -> Value {
     json!({"data": map.data, "binaryData": map.binary_data})
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn modify_configmap_sets_and_removes_the_named_keys() {
+/// Sets and removes the named keys.
+async fn modify_configmap(action: &str) {
     let scene = Scene::new("configmap").await;
     config_map(
         &scene,
@@ -212,16 +238,10 @@ async fn modify_configmap_sets_and_removes_the_named_keys() {
     let before = data(&scene).await;
     let _operator = scene.operator().await;
     let bytes = json!({"bytes": "AAE="});
-    let case = Case {
-        scene: &scene,
-        action: "modify_configmap",
-        account: "configmap-patcher",
-        resource: "configmaps",
-        target: ("v1", "ConfigMap", "settings"),
-        parameters: json!({
-            "data": {"color": "blue", "old": null, "new": "n"}, "binaryData": bytes, "remove": ["older", "never"],
-        }),
-    };
+    let parameters = json!({
+        "data": {"color": "blue", "old": null, "new": "n"}, "binaryData": bytes, "remove": ["older", "never"],
+    });
+    let case = Case::new(&scene, action, "settings", parameters);
 
     case.tries().await;
     assert_eq!(data(&scene).await, before);
@@ -319,10 +339,13 @@ struct SpareNode {
 }
 
 impl SpareNode {
-    async fn new(scene: &Scene) -> Self {
+    async fn new(scene: &Scene, spec: &Value) -> Self {
         let name = format!("{}-node", scene.namespace);
         let labels = json!({"node.kubernetes.io/exclude-disruption": "true"});
-        scene.apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})).await;
+        let metadata = json!({"name": name, "labels": labels});
+        scene
+            .apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec}))
+            .await;
         Self {
             nodes: Api::all(scene.client.clone()),
             name,
@@ -346,41 +369,34 @@ impl SpareNode {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cordon_node_keeps_new_pods_off_and_uncordon_node_lets_them_on_again() {
+/// Keeps new pods off.
+async fn cordon_node(action: &str) {
     let scene = Scene::new("cordon").await;
-    let node = SpareNode::new(&scene).await;
-    let operator = scene.operator().await;
-    let cordon = Case {
-        scene: &scene,
-        action: "cordon_node",
-        account: "kexec-cordon-node",
-        resource: "nodes",
-        target: ("v1", "Node", &node.name),
-        parameters: json!({}),
-    };
-
-    cordon.tries().await;
-    assert_eq!(node.unschedulable().await, None);
-    cordon.reaches_its_goal().await;
-    assert_eq!(node.unschedulable().await, Some(true));
-    cordon.changes_nothing_more().await;
-    cordon.makes_just_the_calls_it_was_granted().await;
-
-    operator.stop().await;
-    let scene = Scene::new("uncordon").await;
+    let node = SpareNode::new(&scene, &json!({})).await;
     let _operator = scene.operator().await;
-    let uncordon = Case {
-        scene: &scene,
-        action: "uncordon_node",
-        account: "kexec-uncordon-node",
-        ..cordon
-    };
-    uncordon.tries().await;
-    assert_eq!(node.unschedulable().await, Some(true));
-    uncordon.reaches_its_goal().await;
+    let case = Case::new(&scene, action, &node.name, json!({}));
+
+    case.tries().await;
     assert_eq!(node.unschedulable().await, None);
-    uncordon.changes_nothing_more().await;
-    uncordon.makes_just_the_calls_it_was_granted().await;
+    case.reaches_its_goal().await;
+    assert_eq!(node.unschedulable().await, Some(true));
+    case.changes_nothing_more().await;
+    case.makes_just_the_calls_it_was_granted().await;
+    node.remove().await;
+}
+
+/// Lets new pods on again.
+async fn uncordon_node(action: &str) {
+    let scene = Scene::new("uncordon").await;
+    let node = SpareNode::new(&scene, &json!({"unschedulable": true})).await;
+    let _operator = scene.operator().await;
+    let case = Case::new(&scene, action, &node.name, json!({}));
+
+    case.tries().await;
+    assert_eq!(node.unschedulable().await, Some(true));
+    case.reaches_its_goal().await;
+    assert_eq!(node.unschedulable().await, None);
+    case.changes_nothing_more().await;
+    case.makes_just_the_calls_it_was_granted().await;
     node.remove().await;
 }

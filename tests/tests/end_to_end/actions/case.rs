@@ -6,6 +6,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::execution::KubernetesExecutionStatus;
 use kexec_api::phase::Phase;
+use kexec_core::{Registry, TargetKind};
 use kexec_tests::audit::{Rule, service_account};
 use kexec_tests::harness::Scene;
 use kube::api::Api;
@@ -13,41 +14,61 @@ use serde_json::{Value, json};
 
 /// One action on one object of a scene.
 pub(super) struct Case<'a> {
-    pub(super) scene: &'a Scene,
-    pub(super) action: &'static str,
-    pub(super) account: &'static str,
-    /// Plural resource of the target.
-    pub(super) resource: &'static str,
-    pub(super) target: (&'static str, &'static str, &'a str),
-    pub(super) parameters: Value,
+    scene: &'a Scene,
+    action: &'a str,
+    /// ServiceAccount that the action's runners have.
+    account: String,
+    kind: TargetKind,
+    /// Name of the target.
+    name: &'a str,
+    parameters: Value,
 }
 
-impl Case<'_> {
-    pub(super) async fn run(&self, name: &str, parameters: &Value) -> KubernetesExecutionStatus {
+impl<'a> Case<'a> {
+    /// The action, aimed at an object of the first kind it takes.
+    pub(super) fn new(scene: &'a Scene, action: &'a str, name: &'a str, parameters: Value) -> Self {
+        let registry = Registry::built_in();
+        let mut planners = registry.planners().iter();
+        let metadata = planners
+            .find(|planner| planner.metadata().action_type == action)
+            .expect("an action of the registry")
+            .metadata();
+        Self {
+            scene,
+            action,
+            account: metadata.service_account_name(),
+            kind: *metadata.targets.first().expect("a kind"),
+            name,
+            parameters,
+        }
+    }
+
+    pub(super) async fn run(&self, name: &str) -> KubernetesExecutionStatus {
+        self.run_with(name, &self.parameters).await
+    }
+
+    async fn run_with(&self, name: &str, parameters: &Value) -> KubernetesExecutionStatus {
+        let target = (self.kind.api_version, self.kind.kind, self.name);
         self.scene
-            .create(
-                &self
-                    .scene
-                    .execution(name, self.action, self.target, parameters),
-            )
+            .create(&self.scene.execution(name, self.action, target, parameters))
             .await;
         self.scene.ended(name).await.status.expect("a status")
     }
 
     /// The runners' writes on the target.
     pub(super) fn writes(&self) -> (usize, usize) {
-        let namespace = if self.resource == "nodes" {
-            ""
-        } else {
+        let namespace = if self.kind.namespaced {
             &self.scene.namespace
+        } else {
+            ""
         };
         let calls = self.scene.calls();
         let on_target = calls.iter().filter(|call| {
             call.is_write()
                 && call.is_by_runner()
-                && call.resource == self.resource
+                && call.resource == self.kind.resource
                 && call.namespace == namespace
-                && call.name == self.target.2
+                && call.name == self.name
         });
         let (tried, done): (Vec<_>, Vec<_>) = on_target.partition(|call| call.dry_run);
         (tried.len(), done.len())
@@ -56,7 +77,7 @@ impl Case<'_> {
     pub(super) async fn tries(&self) {
         let mut parameters = self.parameters.clone();
         parameters["dryRun"] = json!(true);
-        let status = self.run("try", &parameters).await;
+        let status = self.run_with("try", &parameters).await;
         assert_ended(&status, Phase::Completed, Reason::DryRunSucceeded);
         assert_eq!(
             self.writes(),
@@ -74,7 +95,7 @@ impl Case<'_> {
     }
 
     pub(super) async fn reaches_its_goal(&self) -> KubernetesExecutionStatus {
-        let status = self.run("do", &self.parameters).await;
+        let status = self.run("do").await;
         assert_ended(&status, Phase::Completed, Reason::ExecutionCompleted);
         assert_eq!(
             status.step_result.as_ref().and_then(|step| step.verified),
@@ -85,7 +106,7 @@ impl Case<'_> {
     }
 
     pub(super) async fn changes_nothing_more(&self) {
-        let status = self.run("again", &self.parameters).await;
+        let status = self.run("again").await;
         assert_ended(&status, Phase::Completed, Reason::NoChange);
         assert_eq!(status.job, None, "nothing is to be done by a Job");
         assert_eq!(self.writes(), (2, 1));
@@ -118,7 +139,7 @@ impl Case<'_> {
                     })
             })
             .collect();
-        let account = service_account(&self.scene.system_namespace, self.account);
+        let account = service_account(&self.scene.system_namespace, &self.account);
         let calls = self.scene.calls();
         let needed = calls.calls_of(&account);
         assert_eq!(needed.rules, granted, "calls seen and rules granted");
