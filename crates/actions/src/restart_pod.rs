@@ -1,8 +1,6 @@
 //! `restart_pod`: deletes a pod so that its owner replaces it (BR-EXEC-002, SP-10). The proof is a ready pod with a
 //! new UID, never a pod of the same name (EX-14).
 
-use std::collections::BTreeSet;
-
 use kexec_api::execution::spec::{Category, RiskLevel};
 use kexec_api::plan::{Expectation, ObjectRef, Step};
 use schemars::JsonSchema;
@@ -154,7 +152,6 @@ fn replaced(target: &Target, owner: ObjectRef, facts: &Facts) -> Result<Draft, P
         .iter()
         .filter(|other| !is_target(other, pod) && pod_owner::is_ready(other))
         .count();
-    let known: BTreeSet<String> = selected.iter().filter_map(rollout::uid).collect();
     Ok(Draft {
         summary: format!("delete {pod} so that {owner} replaces it"),
         risk_factors: risk_factors(others_ready, desired),
@@ -162,7 +159,7 @@ fn replaced(target: &Target, owner: ObjectRef, facts: &Facts) -> Result<Draft, P
             object: pod.clone(),
             selector: pod_owner::selector(live, &owner)?,
             owner,
-            known_pods: known.into_iter().collect(),
+            known_pods: selected.iter().filter_map(rollout::uid).collect(),
             ready: u32::try_from(others_ready)
                 .map_or(desired, |others| others.saturating_add(1).min(desired)),
         }],

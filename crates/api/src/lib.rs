@@ -8,4 +8,5 @@ pub mod execution;
 pub mod names;
 pub mod phase;
 pub mod plan;
+pub mod uid_set;
 pub mod work;

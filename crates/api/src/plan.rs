@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::uid_set::UidSet;
+
 /// One object on the cluster, as exactly as the plan's author knew it.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -277,8 +279,8 @@ pub enum Expectation {
         owner: ObjectRef,
         /// Label selector of the owner's pods, in its string form.
         selector: String,
-        /// UIDs of the owner's pods when the plan was made: a replacement is a pod not among them.
-        known_pods: Vec<String>,
+        /// The pods that the selector picked when the plan was made: a replacement is a pod not among them.
+        known_pods: UidSet,
         /// Ready pods the owner must have.
         ready: u32,
     },

@@ -1,3 +1,4 @@
+use kexec_api::uid_set::UidSet;
 use serde_json::json;
 
 use super::*;
@@ -138,7 +139,7 @@ fn conditions_that_are_expected_of_a_target_that_goes_are_refused_unless_proven_
         object: pod.reference.clone(),
         owner: pod.reference.clone(),
         selector: "app=shop".into(),
-        known_pods: Vec::new(),
+        known_pods: UidSet::default(),
         ready: 1,
     };
     let asked = "spec.actionDefinition.parameters.expectedConditions asks for";

@@ -97,7 +97,7 @@ fn the_pod_is_deleted_and_the_proof_is_a_new_uid() {
                 object: reference,
                 owner: owner(),
                 selector: "app=shop".into(),
-                known_pods: vec!["p-1".into(), "p-2".into()],
+                known_pods: ["p-1", "p-2"].into_iter().collect(),
                 ready: 2,
             }],
             summary: "delete Pod/web/shop-p-1 so that ReplicaSet/web/shop-7d9c replaces it".into(),
@@ -158,9 +158,25 @@ fn pods_that_only_look_alike_count_as_known_but_not_as_the_owners() {
         panic!("{draft:?}");
     };
     assert_eq!(
-        (known_pods.as_slice(), *ready),
-        (["p-1".to_owned(), "stray".to_owned()].as_slice(), 1)
+        (known_pods, *ready),
+        (&["p-1", "stray"].into_iter().collect(), 1)
     );
+}
+
+#[test]
+fn a_plan_holds_thousands_of_known_pods() {
+    const LARGEST_PLAN_BYTES: usize = 24 * 1024;
+    let pods: Vec<Value> = (0..2_800)
+        .map(|number| of_replica_set(&format!("6f1c8a52-0000-4000-8000-{number:012}"), true))
+        .collect();
+    let target = pod(pods[0].clone());
+    let draft =
+        RestartPod::plan(&target, &Parameters::default(), &world(2_800, pods)).expect("plans");
+    let planner = Planner::of::<RestartPod>();
+    let common = planner.check(&parameters(json!({}))).expect("fits");
+    let content = planner.content(&target, &common, &draft);
+    let bytes = serde_json::to_vec(&content).expect("is JSON").len();
+    assert!(bytes < LARGEST_PLAN_BYTES, "{bytes} bytes");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_api::plan::{Expectation, FieldValue, ObjectRef, dotted};
+use kexec_api::uid_set::UidSet;
 use serde_json::Value;
 
 use super::live::{crash_loops, is_ready, name, owned_by, text, uid};
@@ -248,7 +249,7 @@ fn replaced(
     old: &ObjectRef,
     owner: &ObjectRef,
     pods: &[Value],
-    known: &[String],
+    known: &UidSet,
     wanted: u32,
 ) -> (Verdict, String) {
     let still_there = pods.iter().any(|pod| uid(pod) == old.uid);
@@ -256,9 +257,7 @@ fn replaced(
         .iter()
         .filter(|pod| owned_by(pod, owner) && is_ready(pod))
         .collect();
-    let fresh = ready
-        .iter()
-        .any(|pod| !known.iter().any(|one| one == uid(pod)));
+    let fresh = ready.iter().any(|pod| known.lacks(uid(pod)));
     let enough = u32::try_from(ready.len()).is_ok_and(|count| count >= wanted);
     let actual = format!(
         "{} of {wanted} ready pods, {}; the old pod is {}",

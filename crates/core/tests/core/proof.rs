@@ -216,7 +216,7 @@ fn a_pod_is_replaced_when_it_is_gone_and_its_owner_has_a_new_ready_one() {
         object: pod_ref(),
         owner: shop(),
         selector: "app=shop".into(),
-        known_pods: vec!["p-1".into(), "p-2".into()],
+        known_pods: ["p-1", "p-2"].into_iter().collect(),
         ready: 2,
     };
     let pod = |uid: &str, ready: bool, owner: &str| {
