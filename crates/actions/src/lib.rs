@@ -3,6 +3,7 @@
 //! The list of the actions is at the end; a new one is its file and its line there.
 
 mod action;
+pub mod endpoints;
 pub mod facts;
 pub mod metadata;
 pub mod parameters;

@@ -33,6 +33,11 @@ impl TargetKind {
         Self::namespaced("v1", "ReplicationController", "replicationcontrollers");
     /// `v1` Pod.
     pub const POD: Self = Self::namespaced("v1", "Pod", "pods");
+    /// `v1` Service.
+    pub const SERVICE: Self = Self::namespaced("v1", "Service", "services");
+    /// `discovery.k8s.io/v1` `EndpointSlice`.
+    pub const ENDPOINT_SLICE: Self =
+        Self::namespaced("discovery.k8s.io/v1", "EndpointSlice", "endpointslices");
     /// `v1` ConfigMap.
     pub const CONFIG_MAP: Self = Self::namespaced("v1", "ConfigMap", "configmaps");
     /// `v1` Node.

@@ -1,13 +1,14 @@
 //! `restart_pod`: deletes a pod so that its owner replaces it (BR-EXEC-002, SP-10). The proof is a ready pod with a
-//! new UID, never a pod of the same name (EX-14).
+//! new UID, never a pod of the same name (EX-14), to which the Services lead again that led to the old one.
 
 use kexec_api::execution::spec::{Category, RiskLevel};
-use kexec_api::plan::{Expectation, ObjectRef, Step};
+use kexec_api::plan::{Expectation, ObjectRef, ServiceEndpoints, Step};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::action::{Action, Draft, PlanError, RiskFactor, Target};
+use crate::endpoints;
 use crate::facts::{Facts, Need};
 use crate::metadata::{Metadata, Resources, Rule, TargetKind};
 use crate::pod_owner::{self, PodOwner};
@@ -72,7 +73,13 @@ impl Action for RestartPod {
         let owner_itself = Need::object(&owner);
         let live = facts.object(&owner_itself);
         let pods = live.and_then(|live| pods_of(&owner, live).ok());
-        std::iter::once(owner_itself).chain(pods).collect()
+        let services = endpoints::services(owner.namespace.as_deref());
+        let slices = slices_of(target, facts.list(&services));
+        [owner_itself, services]
+            .into_iter()
+            .chain(pods)
+            .chain(slices)
+            .collect()
     }
 
     fn plan(target: &Target, parameters: &Parameters, facts: &Facts) -> Result<Draft, PlanError> {
@@ -100,6 +107,14 @@ impl Action for RestartPod {
 fn pods_of(owner: &ObjectRef, live: &Value) -> Result<Need, PlanError> {
     let selector = pod_owner::selector(live, owner)?;
     Ok(Need::pods(owner.namespace.as_deref(), &selector))
+}
+
+/// The need for the endpoints of all Services that select the pod; `None` when none does.
+fn slices_of(target: &Target, services: &[Value]) -> Option<Need> {
+    endpoints::slices(
+        target.reference.namespace.as_deref(),
+        endpoints::selecting(services, &target.live),
+    )
 }
 
 /// Refuses pods that a deletion does not restart.
@@ -148,6 +163,7 @@ fn replaced(target: &Target, owner: ObjectRef, facts: &Facts) -> Result<Draft, P
     let desired = pod_owner::desired(live, &owner)?;
     let pods: Vec<&Value> = pod_owner::controlled_by(selected, &owner);
     refuse_unsettled(target, &owner, &pods, desired)?;
+    let services = endpoints_back(target, &pods, facts)?;
     let others_ready = pods
         .iter()
         .filter(|other| !is_target(other, pod) && pod_owner::is_ready(other))
@@ -162,9 +178,37 @@ fn replaced(target: &Target, owner: ObjectRef, facts: &Facts) -> Result<Draft, P
             known_pods: selected.iter().filter_map(rollout::uid).collect(),
             ready: u32::try_from(others_ready)
                 .map_or(desired, |others| others.saturating_add(1).min(desired)),
+            services,
         }],
         ..Draft::default()
     })
+}
+
+/// What each Service that selects the pod must have afterwards: the endpoints it has beside it, and one more.
+fn endpoints_back(
+    target: &Target,
+    pods: &[&Value],
+    facts: &Facts,
+) -> Result<Vec<ServiceEndpoints>, PlanError> {
+    let need = endpoints::services(target.reference.namespace.as_deref());
+    let services = facts.require_list(&need).map_err(PlanError::UseFact)?;
+    let Some(slices) = slices_of(target, services) else {
+        return Ok(Vec::new());
+    };
+    let slices = facts.require_list(&slices).map_err(PlanError::UseFact)?;
+    let back = |service: &str| {
+        let served = endpoints::ready_pods(slices, service);
+        let others = pods.iter().filter(|pod| {
+            let uid = rollout::uid(pod);
+            uid.is_some_and(|uid| uid != target.reference.uid && served.contains(uid.as_str()))
+        });
+        ServiceEndpoints {
+            service: service.to_owned(),
+            ready: others.fold(1, |ready: u32, _| ready.saturating_add(1)),
+        }
+    };
+    let selecting = endpoints::selecting(services, &target.live);
+    Ok(selecting.into_iter().map(back).collect())
 }
 
 /// Refuses an owner that would not replace the pod now.

@@ -242,6 +242,16 @@ pub struct FieldValue {
     pub value: Option<Value>,
 }
 
+/// How many ready endpoints a Service must have on the pods of one owner.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceEndpoints {
+    /// Name of the Service, in the owner's namespace.
+    pub service: String,
+    /// Pods of the owner that its ready endpoints must lead to.
+    pub ready: u32,
+}
+
 /// What must be true on the live cluster for the outcome to be proven (BR-EXEC-027).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase", deny_unknown_fields)]
@@ -271,7 +281,8 @@ pub enum Expectation {
         /// The object.
         object: ObjectRef,
     },
-    /// The owner has that many ready pods, at least one of them younger than the plan, and none is the old one.
+    /// The owner has that many ready pods, at least one of them younger than the plan, and none is the old one; and each
+    /// of the Services leads to that many of them, at least one of them younger than the plan.
     Replaced {
         /// The pod that had to go.
         object: ObjectRef,
@@ -283,6 +294,9 @@ pub enum Expectation {
         known_pods: UidSet,
         /// Ready pods the owner must have.
         ready: u32,
+        /// The Services that selected the pod, which must have endpoints again.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        services: Vec<ServiceEndpoints>,
     },
     /// The object has this condition (SP-66). `reason` counts only when the live condition has one (EX-04).
     Condition {

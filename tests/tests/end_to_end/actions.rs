@@ -3,6 +3,7 @@
 //! function that puts a live target in place.
 
 mod case;
+mod restarts;
 
 use std::collections::BTreeSet;
 
@@ -138,76 +139,6 @@ async fn restart_pod(action: &str) {
     assert_ended(&again, Phase::Failed, Reason::TargetNotFound);
     assert_eq!(case.writes(), (2, 1), "its replacement is another target");
     case.makes_just_the_calls_it_was_granted().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_pod_of_a_stateful_set_is_replaced_by_one_of_the_same_name_and_another_uid() {
-    let scene = Scene::new("stateful").await;
-    scene
-        .apply(&json!({
-            "apiVersion": "apps/v1", "kind": "StatefulSet",
-            "metadata": {"name": "db", "namespace": scene.namespace},
-            "spec": {
-                "replicas": 2, "serviceName": "db",
-                "selector": {"matchLabels": {"app": "db"}},
-                "template": {
-                    "metadata": {"labels": {"app": "db"}},
-                    "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "played"}]},
-                },
-            },
-        }))
-        .await;
-    let before = pods(&scene, "db", 2).await;
-    let _operator = scene.operator().await;
-
-    scene
-        .create(&scene.execution("restart", "restart_pod", ("v1", "Pod", "db-0"), &json!({})))
-        .await;
-
-    let status = scene.ended("restart").await.status.expect("a status");
-    assert_ended(&status, Phase::Completed, Reason::ExecutionCompleted);
-    let after = pods(&scene, "db", 2).await;
-    let uid = |pods: &[Pod]| {
-        pods.iter()
-            .find(|pod| pod.name_any() == "db-0")
-            .and_then(ResourceExt::uid)
-    };
-    assert!(uid(&after).is_some() && uid(&after) != uid(&before));
-    assert_eq!(scene.effects_on("pods", "db-0"), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bare_pod_is_not_restarted_unless_it_is_forced() {
-    let scene = Scene::new("bare").await;
-    let metadata =
-        json!({"name": "alone", "namespace": scene.namespace, "labels": {"app": "alone"}});
-    let spec = json!({"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "played"}]});
-    scene
-        .apply(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
-        .await;
-    pods(&scene, "alone", 1).await;
-    let _operator = scene.operator().await;
-    let restart = |name, parameters| {
-        scene.execution(name, "restart_pod", ("v1", "Pod", "alone"), &parameters)
-    };
-
-    scene.create(&restart("refused", json!({}))).await;
-    let status = scene.ended("refused").await.status.expect("a status");
-    assert_ended(&status, Phase::Failed, Reason::InvalidTarget);
-    let error = status.error.expect("an error");
-    assert!(
-        error.contains("has no owner, so nothing would replace it: create it by a Deployment"),
-        "{error}"
-    );
-    assert_eq!((status.job, scene.effects_on("pods", "alone")), (None, 0));
-
-    scene
-        .create(&restart("forced", json!({"force": true})))
-        .await;
-    let status = scene.ended("forced").await.status.expect("a status");
-    assert_ended(&status, Phase::Completed, Reason::ExecutionCompleted);
-    let pods: Api<Pod> = scene.api();
-    assert_eq!(pods.get_opt("alone").await.expect("an answer"), None);
 }
 
 async fn config_map(scene: &Scene, content: &Value) {

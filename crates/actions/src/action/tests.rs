@@ -141,6 +141,7 @@ fn conditions_that_are_expected_of_a_target_that_goes_are_refused_unless_proven_
         selector: "app=shop".into(),
         known_pods: UidSet::default(),
         ready: 1,
+        services: Vec::new(),
     };
     let asked = "spec.actionDefinition.parameters.expectedConditions asks for";
     assert_eq!(refusal(vec![replaced.clone()], "Ready"), Ok(()));

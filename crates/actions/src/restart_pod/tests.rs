@@ -51,6 +51,7 @@ fn world(replicas: u32, pods: Vec<Value>) -> Facts {
     facts([
         (Need::object(&owner()), Fact::Object(replica_set(replicas))),
         (Need::pods(Some("web"), "app=shop"), Fact::List(pods)),
+        (endpoints::services(Some("web")), Fact::List(Vec::new())),
     ])
 }
 
@@ -99,25 +100,11 @@ fn the_pod_is_deleted_and_the_proof_is_a_new_uid() {
                 selector: "app=shop".into(),
                 known_pods: ["p-1", "p-2"].into_iter().collect(),
                 ready: 2,
+                services: Vec::new(),
             }],
             summary: "delete Pod/web/shop-p-1 so that ReplicaSet/web/shop-7d9c replaces it".into(),
             ..Draft::default()
         }
-    );
-}
-
-#[test]
-fn needs_go_from_the_pod_to_its_owner_to_the_owners_pods() {
-    let target = pod(of_replica_set("p-1", true));
-    let parameters = Parameters::default();
-    let first = RestartPod::needs(&target, &parameters, &Facts::default());
-    assert_eq!(first, [Need::object(&owner())]);
-    let read = facts([(Need::object(&owner()), Fact::Object(replica_set(1)))]);
-    let second = RestartPod::needs(&target, &parameters, &read);
-    assert_eq!(read.missing(second), [Need::pods(Some("web"), "app=shop")]);
-    assert_eq!(
-        RestartPod::needs(&pod(bare_pod("p-1", true)), &parameters, &Facts::default()),
-        []
     );
 }
 
@@ -247,6 +234,7 @@ fn the_owner_may_be_any_workload_that_replaces_its_pods() {
                 Need::pods(Some("web"), "app=shop"),
                 Fact::List(vec![live.clone()]),
             ),
+            (endpoints::services(Some("web")), Fact::List(Vec::new())),
         ]);
         let draft = plan(live, &Parameters::default(), &world).expect("plans");
         let expected = matches!(&draft.expectations[0], Expectation::Replaced { owner, ready: 1, .. } if *owner == reference);
@@ -484,3 +472,5 @@ fn parameters_that_do_not_fit_are_refused_by_name() {
         assert_eq!(refusal(given), sentence);
     }
 }
+
+mod served;

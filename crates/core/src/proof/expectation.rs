@@ -2,10 +2,10 @@
 
 use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_api::plan::{Expectation, FieldValue, ObjectRef, dotted};
-use kexec_api::uid_set::UidSet;
 use serde_json::Value;
 
-use super::live::{crash_loops, is_ready, name, owned_by, text, uid};
+use super::live::{crash_loops, name, text, uid};
+use super::replacement::{self, Replacement};
 use super::{Finding, Verdict};
 
 pub(super) fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
@@ -41,12 +41,16 @@ pub(super) fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
             selector,
             known_pods,
             ready,
+            services,
         } => {
-            let pods = Need::pods(object.namespace.as_deref(), selector);
-            match facts.get(&pods) {
-                Some(Fact::List(pods)) => replaced(object, owner, pods, known_pods, *ready),
-                other => unread(other, "the owner's pods"),
-            }
+            let replacement = Replacement {
+                old: object,
+                owner,
+                known: known_pods,
+                ready: *ready,
+                services,
+            };
+            replacement.judge(selector, facts)
         }
     };
     Finding {
@@ -75,12 +79,16 @@ fn describe(expectation: &Expectation) -> String {
             object,
             owner,
             ready,
+            services,
             ..
         } => {
-            format!(
+            let replaced = format!(
                 "{object} (uid {}) is replaced by a new pod, and {owner} has {ready} ready",
                 object.uid
-            )
+            );
+            std::iter::once(replaced)
+                .chain(services.iter().map(replacement::describe))
+                .collect()
         }
         Expectation::Condition {
             object,
@@ -125,7 +133,7 @@ fn with_object(
     }
 }
 
-fn unread(fact: Option<&Fact>, what: &str) -> (Verdict, String) {
+pub(super) fn unread(fact: Option<&Fact>, what: &str) -> (Verdict, String) {
     let why = match fact {
         Some(Fact::NotReadable(rule)) => format!("{what} may not be read: {rule}"),
         Some(Fact::NotServed) => format!("{what} is of a kind that is not served any more"),
@@ -237,40 +245,6 @@ fn workload_ready(
             .all(|count| *count == wanted);
     (
         if settled {
-            Verdict::Proven
-        } else {
-            Verdict::NotYet
-        },
-        actual,
-    )
-}
-
-fn replaced(
-    old: &ObjectRef,
-    owner: &ObjectRef,
-    pods: &[Value],
-    known: &UidSet,
-    wanted: u32,
-) -> (Verdict, String) {
-    let still_there = pods.iter().any(|pod| uid(pod) == old.uid);
-    let ready: Vec<&Value> = pods
-        .iter()
-        .filter(|pod| owned_by(pod, owner) && is_ready(pod))
-        .collect();
-    let fresh = ready.iter().any(|pod| known.lacks(uid(pod)));
-    let enough = u32::try_from(ready.len()).is_ok_and(|count| count >= wanted);
-    let actual = format!(
-        "{} of {wanted} ready pods, {}; the old pod is {}",
-        ready.len(),
-        if fresh {
-            "at least one new"
-        } else {
-            "none of them new"
-        },
-        if still_there { "still there" } else { "gone" }
-    );
-    (
-        if fresh && enough && !still_there {
             Verdict::Proven
         } else {
             Verdict::NotYet

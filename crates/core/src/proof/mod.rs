@@ -4,6 +4,7 @@
 mod effect;
 mod expectation;
 mod live;
+mod replacement;
 pub mod restoration;
 
 use kexec_actions::facts::{Facts, Need};
@@ -70,8 +71,17 @@ fn expectation_needs(expectation: &Expectation) -> Vec<Need> {
             ]
         }
         Expectation::Replaced {
-            object, selector, ..
-        } => vec![Need::pods(object.namespace.as_deref(), selector)],
+            object,
+            selector,
+            services,
+            ..
+        } => {
+            let namespace = object.namespace.as_deref();
+            let pods = Need::pods(namespace, selector);
+            std::iter::once(pods)
+                .chain(replacement::slices(namespace, services))
+                .collect()
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod proof;
 mod prove;
 mod queue;
 mod refusals;
+mod replacement;
 mod rollback;
 mod sequences;
 mod start;

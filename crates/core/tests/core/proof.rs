@@ -60,7 +60,7 @@ pub fn live(change: Value) -> Option<Fact> {
     Some(Fact::Object(live))
 }
 
-fn verdict(expectation: &Expectation, facts: &Facts) -> Verdict {
+pub fn verdict(expectation: &Expectation, facts: &Facts) -> Verdict {
     judge(&content(Vec::new(), vec![expectation.clone()]), facts).verdict
 }
 
@@ -208,63 +208,6 @@ fn what_must_be_gone_is_gone_when_its_uid_is() {
             "what cannot be read is not gone"
         );
     }
-}
-
-#[test]
-fn a_pod_is_replaced_when_it_is_gone_and_its_owner_has_a_new_ready_one() {
-    let expectation = Expectation::Replaced {
-        object: pod_ref(),
-        owner: shop(),
-        selector: "app=shop".into(),
-        known_pods: ["p-1", "p-2"].into_iter().collect(),
-        ready: 2,
-    };
-    let pod = |uid: &str, ready: bool, owner: &str| {
-        json!({
-            "metadata": {"uid": uid, "ownerReferences": [{"uid": owner}]},
-            "status": {"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}]},
-        })
-    };
-    let with = |pods: Vec<Value>| verdict(&expectation, &facts(None, Some(Fact::List(pods))));
-    let kept = || pod("p-2", true, "d-1");
-    let mut leaving = pod("p-3", true, "d-1");
-    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-    assert_eq!(with(vec![kept(), pod("p-3", true, "d-1")]), Verdict::Proven);
-    assert_eq!(
-        with(vec![kept(), pod("p-3", false, "d-1")]),
-        Verdict::NotYet,
-        "not ready"
-    );
-    assert_eq!(
-        with(vec![kept(), leaving]),
-        Verdict::NotYet,
-        "on its way out"
-    );
-    assert_eq!(
-        with(vec![kept(), pod("p-3", true, "d-2")]),
-        Verdict::NotYet,
-        "of another owner"
-    );
-    assert_eq!(
-        with(vec![pod("p-3", true, "d-1")]),
-        Verdict::NotYet,
-        "too few"
-    );
-    assert_eq!(
-        with(vec![
-            kept(),
-            pod("p-3", true, "d-1"),
-            pod("p-1", false, "d-1")
-        ]),
-        Verdict::NotYet,
-        "still there"
-    );
-    assert_eq!(
-        with(vec![kept(), pod("p-1", true, "d-1")]),
-        Verdict::NotYet,
-        "no new one"
-    );
-    assert_eq!(verdict(&expectation, &Facts::default()), Verdict::Unknown);
 }
 
 #[test]
