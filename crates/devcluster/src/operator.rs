@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use k8s_openapi::api::{
     core::v1::ServiceAccount,
 };
 use kube::{Api, Client, api::PostParams};
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 use crate::{
     background::{self, StartRuntimeError},
@@ -90,7 +90,7 @@ pub enum OperatorError {
 #[derive(Debug)]
 pub struct Operator {
     log: PathBuf,
-    current: Arc<Mutex<Child>>,
+    current: Arc<watch::Sender<Child>>,
     tasks: [AbortHandle; 2],
 }
 
@@ -141,7 +141,7 @@ impl Operator {
             .start()
             .await
             .map_err(OperatorError::Start)?;
-        let current = Arc::new(Mutex::new(child));
+        let current = Arc::new(watch::Sender::new(child));
         let tasks = [
             tokio::spawn(renew(client, options, token)).abort_handle(),
             tokio::spawn(keep_running(program, Arc::clone(&current))).abort_handle(),
@@ -163,6 +163,16 @@ impl Operator {
     #[must_use]
     pub fn pid(&self) -> u32 {
         child(&self.current).pid()
+    }
+
+    /// The process id of its current process, as soon as that is not `known`.
+    pub async fn pid_after(&self, known: u32) -> u32 {
+        let mut current = self.current.subscribe();
+        match current.wait_for(|child| child.pid() != known).await {
+            Ok(child) => child.pid(),
+            // Its sender is part of `self`.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Asks it to end, waits up to `grace`, then kills it.
@@ -189,20 +199,17 @@ impl Drop for Operator {
     }
 }
 
-fn child(current: &Mutex<Child>) -> Child {
-    current
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+fn child(current: &watch::Sender<Child>) -> Child {
+    current.borrow().clone()
 }
 
-async fn keep_running(program: Program, current: Arc<Mutex<Child>>) {
+async fn keep_running(program: Program, current: Arc<watch::Sender<Child>>) {
     loop {
         let ended = child(&current).ended().await;
         tracing::warn!(?ended, "the operator ended and is started again");
         sleep(PAUSE).await;
         match program.clone().start().await {
-            Ok(child) => *current.lock().unwrap_or_else(PoisonError::into_inner) = child,
+            Ok(child) => drop(current.send_replace(child)),
             Err(error) => tracing::warn!(%error, "operator not started"),
         }
     }

@@ -109,6 +109,15 @@ impl Claim {
         self.write()
     }
 
+    /// Process id of the program of that name, as it was written down.
+    #[must_use]
+    pub fn pid_of(&self, program: &str) -> Option<u32> {
+        let mut programs = self.state.programs.iter();
+        programs
+            .find(|(name, _)| name == program)
+            .map(|(_, pid)| *pid)
+    }
+
     fn write(&self) -> Result<(), InstanceError> {
         let path = state_file(&self.folder);
         let new = path.with_extension("new");

@@ -11,7 +11,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    instance::{Claim, InstanceError},
+    instance::{Claim, InstanceError, State},
     progress::Progress,
 };
 use crate::{
@@ -111,6 +111,9 @@ pub enum UpError {
     },
 }
 
+/// Name of the operator among the programs.
+const OPERATOR: &str = "operator";
+
 /// The nodes: two, because a Job about a node never runs on that node.
 const NODES: [&str; 2] = ["worker-1", "worker-2"];
 
@@ -131,17 +134,14 @@ impl Up {
             rustix::process::setsid().map_err(UpError::Session)?;
         }
         let progress = Progress::start();
-        let cluster = tokio::select! {
+        let mut cluster = tokio::select! {
             cluster = self.start(progress) => cluster?,
             ended = interrupted() => return ended,
         };
         self.say_what_next(&cluster);
         let result = tokio::select! {
             ended = interrupted() => ended,
-            program = cluster.plane.failed() => Err(UpError::ProgramEnded {
-                program,
-                log: cluster.plane.folder().join("logs").join(format!("{program}.log")),
-            }),
+            error = cluster.watched() => Err(error),
         };
         progress.say("ending the cluster");
         cluster.stop().await;
@@ -187,9 +187,7 @@ impl Up {
         }
         claim
             .update(|state| {
-                let operator = operator
-                    .as_ref()
-                    .map(|it| ("operator".to_owned(), it.pid()));
+                let operator = operator.as_ref().map(|it| (OPERATOR.to_owned(), it.pid()));
                 state.programs.extend(operator);
                 state.ready = true;
             })
@@ -252,6 +250,23 @@ impl Up {
 }
 
 impl Cluster {
+    /// Keeps the state file true until something is wrong with the cluster; returns what.
+    async fn watched(&mut self) -> UpError {
+        let Self {
+            plane,
+            operator,
+            claim,
+            ..
+        } = self;
+        tokio::select! {
+            program = plane.failed() => UpError::ProgramEnded {
+                program,
+                log: plane.folder().join("logs").join(format!("{program}.log")),
+            },
+            error = follow(operator.as_ref(), claim) => UpError::Claim(error),
+        }
+    }
+
     /// Ends everything and waits until it is gone.
     pub async fn stop(self) {
         if let Some(operator) = self.operator {
@@ -262,6 +277,24 @@ impl Cluster {
         }
         self.plane.stop().await;
         drop(self.claim);
+    }
+}
+
+/// Writes down each new process of the operator, which is started again whenever it ends.
+async fn follow(operator: Option<&Operator>, claim: &mut Claim) -> InstanceError {
+    let Some(operator) = operator else {
+        return std::future::pending().await;
+    };
+    loop {
+        let known = claim.pid_of(OPERATOR).unwrap_or_default();
+        let pid = operator.pid_after(known).await;
+        let programs = |state: &mut State| {
+            state.programs.retain(|(name, _)| name != OPERATOR);
+            state.programs.push((OPERATOR.to_owned(), pid));
+        };
+        if let Err(error) = claim.update(programs) {
+            return error;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use kexec_devcluster::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::until;
+use crate::harness::{stand_in, until};
 
 fn devcluster(folder: &Path, command: &str) -> Command {
     let mut devcluster = Command::new(env!("CARGO_BIN_EXE_devcluster"));
@@ -109,4 +109,46 @@ async fn a_cluster_in_the_background_comes_up_once_and_goes_down_whole() {
     })
     .await;
     assert_eq!(run("status", &[]).await.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn the_status_shows_the_operator_that_runs_also_after_its_restart() {
+    let folder = folder();
+    let operator = stand_in(
+        folder.path(),
+        "operator.sh",
+        "#!/bin/sh\nwhile :; do sleep 0.05; done\n",
+    );
+    let account = folder.path().join("account.json");
+    let text_of = r#"{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator", "namespace": "default"}}"#;
+    std::fs::write(&account, text_of).unwrap();
+    let mut parent = devcluster(folder.path(), "up")
+        .arg("--operator")
+        .arg(operator)
+        .args(["--operator-service-account", "default/operator"])
+        .arg("--manifests")
+        .arg(&account)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let operator_of = |state: State| {
+        let mut programs = state.programs.into_iter();
+        programs.find_map(|(name, pid)| (name == "operator").then_some(pid))
+    };
+    let first = operator_of(ready(folder.path()).await).unwrap();
+    kill_process(
+        Pid::from_raw(first.try_into().unwrap()).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
+    let now = || instance::running(folder.path()).and_then(operator_of);
+    until("another operator in the state", || async {
+        now().is_some_and(|pid| pid != first && lives(pid))
+    })
+    .await;
+    let status = devcluster(folder.path(), "status").output().unwrap();
+    let shown = format!("operator: process {}", now().unwrap());
+    assert!(text(&status).contains(&shown), "{}", text(&status));
+    kill_process(Pid::from_child(&parent), Signal::TERM).unwrap();
+    parent.wait().unwrap();
 }
