@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kexec_api::condition::{ConditionType, FailureClass, Reason};
 use kexec_api::execution::KubernetesExecution;
+use kexec_api::names;
 use kexec_api::phase::Phase;
+use kexec_tests::audit::{Call, service_account};
 use kexec_tests::harness::{
     Ending, HELD_BEFORE_THE_WRITE, Scene, StandIn, error_of, eventually, phase,
 };
@@ -166,6 +168,7 @@ async fn two_executions_on_one_target_run_one_after_the_other() {
     scene.ends("first", Ending::COMPLETED).await;
     let second = scene.ends("second", Ending::COMPLETED).await;
 
+    assert_one_after_the_other(&scene, 2);
     assert_eq!(
         (
             scene.effects_on("deployments", "web"),
@@ -174,6 +177,69 @@ async fn two_executions_on_one_target_run_one_after_the_other() {
         (2, 3)
     );
     assert!(second.status.expect("a status").queue.is_none());
+}
+
+/// Asserts by the audit log that no attempt began before the one before it was over: from the creation of a Job to the
+/// write of its execution's end, no other Job of the scene is created.
+fn assert_one_after_the_other(scene: &Scene, expected: usize) {
+    let operator = service_account(&scene.system_namespace, names::CONTROLLER_SERVICE_ACCOUNT);
+    let text = |call: &Call, parent: &str, field: &str| {
+        let object = call.request_object.as_ref();
+        let text = object.and_then(|object| object.pointer(parent)?.get(field)?.as_str());
+        text.unwrap_or_default().to_owned()
+    };
+    let (mut at_work, mut begun) = (None, 0);
+    let calls = scene.calls();
+    for call in calls
+        .writes_by(&operator)
+        .into_iter()
+        .filter(|call| call.succeeded())
+    {
+        let of = text(call, "/metadata/labels", names::LABEL_EXECUTION_NAMESPACE);
+        match (call.verb.as_str(), call.resource.as_str()) {
+            ("create", "jobs") if of == scene.namespace => {
+                let uid = text(call, "/metadata/labels", names::LABEL_EXECUTION_UID);
+                assert_eq!(at_work, None, "while {at_work:?} was at work, {uid} began");
+                at_work = Some(uid);
+                begun += 1;
+            }
+            ("update", "kubernetesexecutions") if call.namespace == scene.namespace => {
+                let phase = Phase::from_text(&text(call, "/status", "phase"));
+                if phase.is_some_and(Phase::is_terminal) {
+                    at_work.take_if(|uid| *uid == text(call, "/metadata", "uid"));
+                }
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((begun, at_work), (expected, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_on_one_target_never_overlap_not_even_over_a_restart() {
+    let scene = Scene::new("lock").await;
+    scene.deployment("web", 2).await;
+    let operator = scene.operator().await;
+    let stand_in = StandIn::new(&scene, HELD_BEFORE_THE_WRITE);
+    scene.create(&scene.scaling("first", "web", 4)).await;
+    stand_in.says("holding").await;
+    for (name, replicas) in [("second", 3), ("third", 5)] {
+        scene.create(&scene.scaling(name, "web", replicas)).await;
+        queued(&scene, name).await;
+    }
+    operator.kill();
+    let _operator = scene.operator().await;
+    // Once the one that came last waits, those before it have been looked at again.
+    scene.create(&scene.scaling("last", "web", 6)).await;
+    queued(&scene, "last").await;
+    stand_in.say("go");
+
+    for name in ["first", "second", "third", "last"] {
+        scene.ends(name, Ending::COMPLETED).await;
+    }
+
+    assert_eq!(scene.effects_on("deployments", "web"), 4);
+    assert_one_after_the_other(&scene, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! Pods deleted under their runner, gently, by force, or torn out while its process lives on: never a second effect, and
 //! never "unchanged" while a write can still come (I1, I5).
 
+use k8s_openapi::api::core::v1::Pod;
 use kexec_api::condition::{FailureClass, Reason};
 use kexec_devcluster::node::Fault;
 use kexec_tests::harness::{Ending, HELD_AFTER_THE_WRITE, HELD_BEFORE_THE_WRITE, error_of};
+use kube::ResourceExt;
 use kube::api::DeleteParams;
 
 use super::attempt::Attempt;
@@ -78,6 +80,24 @@ async fn a_pod_torn_out_after_the_write_is_not_judged_by_the_pod_that_replaces_i
     attempt.stand_in.says("written").await;
     attempt.runs().await;
     attempt.tear_out_pod().await;
+    attempt.ends_written().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_torn_out_while_nobody_looks_is_not_judged_by_the_pod_that_replaces_it() {
+    let faults = [Fault::SurviveForceDelete];
+    let mut attempt = Attempt::begin("unwatched", HELD_AFTER_THE_WRITE, &faults).await;
+    attempt.stand_in.says("written").await;
+    let first = attempt.runs().await.uid();
+    attempt.operator = None;
+    attempt.tear_out_pod().await;
+    let is_stale = |pod: &Pod| {
+        let status = pod.status.as_ref();
+        pod.uid() != first && status.is_some_and(|status| status.phase.as_deref() == Some("Failed"))
+    };
+    let what = "the dry run of the next pod to fail";
+    attempt.scene.pod(&attempt.execution, what, is_stale).await;
+    attempt.operator = Some(attempt.scene.operator().await);
     attempt.ends_written().await;
 }
 
