@@ -66,7 +66,8 @@ pub async fn run(
         .await
         .map_err(|cause| OperatorError::Listen { address, cause })?;
     let health = Arc::new(WatchHealth::new(&["executions", "jobs", "pods"]));
-    let policies = Policies::new(options.without_policies);
+    let look_every = Duration::from_secs(u64::from(options.policy_look_seconds));
+    let policies = Policies::new(options.without_policies, look_every);
     // Everything that runs beside the reconciles ends when this is dropped.
     let mut tasks = JoinSet::new();
     let served = Served {

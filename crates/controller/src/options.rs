@@ -60,6 +60,10 @@ pub struct Options {
     #[arg(long, env = "KEXEC_WITHOUT_POLICIES")]
     pub without_policies: bool,
 
+    /// Seconds between looks at the admission policies while all is well; their changes are watched besides.
+    #[arg(long, env = "KEXEC_POLICY_LOOK_SECONDS", default_value_t = 60)]
+    pub policy_look_seconds: u32,
+
     /// Address of health, readiness and metrics.
     #[arg(long, env = "KEXEC_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,

@@ -27,8 +27,7 @@ const SHIPPED: [&str; 5] = [
 ];
 /// The policy about our own namespace, whatever other installations there are.
 const FENCE: &str = "kexec-runner-fence";
-/// How often they are looked at while all is well, and while it is not.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often they are looked at while not all is well.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the shipped policies cannot be read; a bug.
@@ -56,17 +55,20 @@ struct Shipped {
 pub struct Policies {
     problem: Arc<RwLock<Option<String>>>,
     looked: Arc<watch::Sender<bool>>,
+    /// How often they are looked at while all is well, whatever the watch tells.
+    look_every: Duration,
 }
 
 impl Policies {
     /// Not looked at yet: nothing is done until they were; or never looked at, when the installation opts out.
     #[must_use]
-    pub fn new(opted_out: bool) -> Self {
+    pub fn new(opted_out: bool, look_every: Duration) -> Self {
         let problem =
             (!opted_out).then(|| "the admission policies have not been read yet".to_owned());
         Self {
             problem: Arc::new(RwLock::new(problem)),
             looked: Arc::new(watch::Sender::new(opted_out)),
+            look_every,
         }
     }
 
@@ -119,7 +121,7 @@ impl Policies {
             }
             metrics.policies_in_force.set(i64::from(problem.is_none()));
             let pause = if problem.is_none() {
-                LOOK_EVERY
+                self.look_every
             } else {
                 LOOK_AGAIN
             };

@@ -3,14 +3,17 @@
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
+use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::names;
 use kexec_api::phase::Phase;
 use kexec_devcluster::operator::{Operator, OperatorOptions};
 use kexec_tests::harness::{
-    DEADLINE, HELD_BEFORE_THE_WRITE, Scene, StandIn, binary, eventually, phase,
+    DEADLINE, Ending, HELD_BEFORE_THE_WRITE, Scene, StandIn, binary, eventually, install, phase,
 };
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use xtask::install::Installation;
 
 /// An address of this machine that nobody listens on.
 async fn free_address() -> String {
@@ -95,6 +98,104 @@ async fn it_is_not_ready_and_runs_nothing_while_its_policies_are_missing() {
         .await;
     assert_eq!(waiting.status.and_then(|status| status.job), None);
     assert_eq!(scene.replicas("web").await, 1);
+}
+
+/// Takes a policy object away, or alters it.
+pub(super) async fn spoil(scene: &Scene, kind: &str, name: &str, alteration: Option<&Value>) {
+    let resource = ApiResource {
+        group: "admissionregistration.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        api_version: "admissionregistration.k8s.io/v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: match kind.to_lowercase().strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{}s", kind.to_lowercase()),
+        },
+    };
+    let objects: Api<DynamicObject> = Api::all_with(scene.client.clone(), &resource);
+    match alteration {
+        None => drop(
+            objects
+                .delete(name, &DeleteParams::default())
+                .await
+                .expect("deleted"),
+        ),
+        Some(alteration) => {
+            let (how, patch) = (PatchParams::default(), Patch::Merge(alteration));
+            drop(objects.patch(name, &how, &patch).await.expect("altered"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_operator_is_told_by_its_watches_that_a_policy_was_altered_or_removed() {
+    let scene = Scene::isolated("told").await;
+    scene.deployment("web", 1).await;
+    let address = free_address().await;
+    // It looks by itself once a day: whatever it notices here, a watch told it.
+    let once_a_day = ["--listen", &address, "--policy-look-seconds", "86400"];
+    let _operator = scene.operator_with(&once_a_day).await;
+    let says = async |code: u16, words: &str| {
+        let says = || async {
+            let answer = get(&address, "/readyz").await;
+            answer.filter(|(told, text)| *told == code && text.contains(words))
+        };
+        eventually(&format!("the operator to say {code} {words}"), says).await
+    };
+    let ignore = json!({"spec": {"failurePolicy": "Ignore"}});
+    for (number, (kind, name, alteration, told)) in [
+        (
+            "ValidatingAdmissionPolicy",
+            "kexec-runner-fence",
+            Some(&ignore),
+            "was altered",
+        ),
+        (
+            "ValidatingAdmissionPolicyBinding",
+            "kexec-authorize-execution",
+            None,
+            "is missing",
+        ),
+        (
+            "MutatingAdmissionPolicy",
+            "kexec-stamp-requester",
+            Some(&ignore),
+            "was altered",
+        ),
+        (
+            "MutatingAdmissionPolicyBinding",
+            "kexec-stamp-requester",
+            None,
+            "is missing",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        says(200, "").await;
+        let run = format!("up-{number}");
+        let execution = scene.scaling(&run, "web", i64::try_from(number).expect("few") + 2);
+
+        let name = format!("{name}-{}", scene.suffix);
+        spoil(&scene, kind, &name, alteration).await;
+        says(503, &format!("{kind} \"{name}\" {told}")).await;
+
+        let mut asked = execution.clone();
+        asked["spec"]["requestedBy"] = json!({"username": format!("{}-user", scene.namespace)});
+        scene.create(&asked).await;
+        let waits = scene.reaches(&run, "waiting", |execution| {
+            let status = execution.status.as_ref();
+            let ready = status.and_then(|status| status.condition(ConditionType::Ready));
+            ready.is_some_and(|ready| ready.known_reason() == Some(Reason::PoliciesMissing))
+        });
+        assert_eq!(waits.await.status.and_then(|status| status.job), None);
+        let installation = Installation {
+            system_namespace: &scene.system_namespace,
+            suffix: &scene.suffix,
+        };
+        install(&scene.client, &installation).await;
+        scene.ends(&run, Ending::COMPLETED).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
