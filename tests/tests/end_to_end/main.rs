@@ -27,4 +27,5 @@ mod resource;
 mod service;
 mod starts;
 mod undo;
+mod validations;
 mod watches;
