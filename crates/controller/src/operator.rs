@@ -157,7 +157,7 @@ async fn work(parts: Parts, tasks: &mut JoinSet<()>, stop: CancellationToken) {
             .watch_jobs(watches.clone(), namespace.clone()),
     );
     tasks.spawn(attempts.clone().watch_pods(watches.clone(), namespace));
-    parts.health.wait_until_ready().await;
+    parts.health.wait_until_synced().await;
     parts.policies.wait_until_looked_at().await;
     let context = Arc::new(context(&parts, executions, attempts, waker, tasks));
     restore_turns(&context);

@@ -89,16 +89,39 @@ impl WatchHealth {
         self.changed.notify_waiters();
     }
 
-    /// Waits until every watch was read once and none is failing.
-    pub async fn wait_until_ready(&self) {
+    /// Waits until every watch was read once. One that fails since then is begun again by itself, and brings nothing
+    /// that would tell so while there is nothing to bring.
+    pub async fn wait_until_synced(&self) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.is_ready() {
+            if self.is_synced() {
                 return;
             }
             changed.await;
         }
+    }
+
+    fn is_synced(&self) -> bool {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.values().all(|seen| seen.synced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_that_fails_after_it_was_read_holds_up_no_start() {
+        let health = WatchHealth::new(&["jobs"]);
+        assert!(health.wait_until_synced().now_or_never().is_none());
+        health.synced("jobs");
+        health.failed("jobs");
+        assert!(!health.is_ready());
+        assert!(health.wait_until_synced().now_or_never().is_some());
     }
 }
