@@ -18,11 +18,9 @@ impl Cluster {
             spec: spec(question),
             ..SubjectAccessReview::default()
         };
+        let how = PostParams::default();
         match self
-            .call(
-                "ask for a right",
-                api.create(&PostParams::default(), &review),
-            )
+            .ask_until_answered("ask for a right", || api.create(&how, &review))
             .await
         {
             Err(error) => Answer::Failed(error.to_string()),

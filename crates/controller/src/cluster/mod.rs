@@ -35,6 +35,10 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_IN_FLIGHT: usize = 32;
 /// Longest silence of a watch: the API server sends a bookmark about every minute, so a longer one is a lost connection.
 const WATCH_SILENCE: Duration = Duration::from_secs(150);
+/// Times that a question is asked which decides whether an execution begins: one lost answer refuses nothing.
+const ASK_TIMES: u32 = 4;
+/// Pause before the second time; doubled before each further one.
+const ASK_PAUSE: Duration = Duration::from_millis(250);
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -122,5 +126,28 @@ impl Cluster {
         };
         self.metrics.call(what, outcome, start.elapsed());
         result
+    }
+
+    /// Makes a call that changes nothing, again when it got no answer that counts.
+    async fn ask_until_answered<T, F>(
+        &self,
+        what: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let mut pause = ASK_PAUSE;
+        for _ in 1..ASK_TIMES {
+            match self.call(what, call()).await {
+                Err(error) if error.class() == Class::Transient => {
+                    tracing::debug!(%error, "asked again");
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+        self.call(what, call()).await
     }
 }

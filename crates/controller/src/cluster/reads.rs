@@ -1,6 +1,6 @@
 //! Reads of whatever an action or a proof needs, and the look whether the API server is well.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use kexec_core::facts::{Fact, Kind, Need};
@@ -93,24 +93,30 @@ impl Cluster {
         })
     }
 
-    /// Whether the API server says that it is ready, within the time-out of a call.
+    /// Whether the API server says that it is ready, within the time-out of a call; asked again before it counts as not.
     pub async fn probe(&self) -> Connectivity {
-        let start = Instant::now();
-        let problem = match axum::http::Request::get("/readyz").body(Vec::new()) {
-            Err(error) => Some(error.to_string()),
-            Ok(request) => {
-                let answer = self
-                    .call(
-                        "ask whether the API server is ready",
-                        self.calls.request_text(request),
-                    )
-                    .await;
-                answer.err().map(|error| error.to_string())
-            }
-        };
-        Connectivity {
-            problem,
-            took: SignedDuration::try_from(start.elapsed()).unwrap_or(SignedDuration::MAX),
+        const WHAT: &str = "ask whether the API server is ready";
+        let begun = Instant::now();
+        let answer = self
+            .ask_until_answered(WHAT, || async {
+                let start = Instant::now();
+                let request = axum::http::Request::get("/readyz")
+                    .body(Vec::new())
+                    .map_err(kube::Error::HttpError)?;
+                self.calls.request_text(request).await?;
+                Ok(start.elapsed())
+            })
+            .await;
+        let took = |took: Duration| SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX);
+        match answer {
+            Ok(elapsed) => Connectivity {
+                problem: None,
+                took: took(elapsed),
+            },
+            Err(error) => Connectivity {
+                problem: Some(error.to_string()),
+                took: took(begun.elapsed()),
+            },
         }
     }
 }
