@@ -11,6 +11,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
 
+use crate::cluster::CALL_TIMEOUT;
 use crate::metrics::Metrics;
 
 /// Events that may wait to be published.
@@ -41,8 +42,11 @@ impl Events {
         let publish = async move {
             let recorder = Recorder::new(client, reporter);
             while let Some((event, about)) = waiting.recv().await {
-                if let Err(error) = recorder.publish(&event, &about).await {
-                    tracing::debug!(%error, "event was not published");
+                let published = recorder.publish(&event, &about);
+                match tokio::time::timeout(CALL_TIMEOUT, published).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "event was not published"),
+                    Err(_) => tracing::debug!("event was not published: no answer in time"),
                 }
             }
         };

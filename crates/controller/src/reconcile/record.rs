@@ -93,6 +93,8 @@ pub(super) async fn record_intent(
     context: &Context,
 ) -> Result<Step, ReconcileError> {
     let before = state.execution.resource_version();
+    // What an earlier conflict made us read says nothing of this write; a conflict now makes us read again.
+    state.gathered.is_fresh = false;
     let step = record(status, state, context).await?;
     let is_ours = state.execution.resource_version() != before
         && state.execution.status.as_ref().map(|status| &status.plan) == Some(&status.plan)
