@@ -63,6 +63,8 @@ pub enum WatchFault {
     Pass,
     /// Left out.
     Drop,
+    /// Lost with its watch: the connection is reset in its place.
+    Cut,
     /// Passed on twice.
     Duplicate,
     /// Passed on after so long; the events behind it on the same watch wait with it.

@@ -88,7 +88,7 @@ struct Framing<B> {
     body: BodyDataStream<B>,
     lines: Lines,
     /// To be passed on before anything else.
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<io::Result<Bytes>>,
 }
 
 /// The answer to the watch `request`, event by event, as the watch script wants it.
@@ -119,8 +119,8 @@ where
 {
     async fn next(&mut self) -> Option<Result<Bytes, io::Error>> {
         loop {
-            if let Some(bytes) = self.ready.pop_front() {
-                return Some(Ok(bytes));
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
             }
             if let Some(line) = self.lines.pop() {
                 self.judge(line).await;
@@ -137,18 +137,23 @@ where
     /// Queues `line` as often as the script says, when it says.
     async fn judge(&mut self, line: Bytes) {
         let Some(event) = WatchEvent::parse(&self.request, &line) else {
-            self.ready.push_back(line);
+            self.ready.push_back(Ok(line));
             return;
         };
         let (fault, mut release) = self.ledger.judge_event(event);
         match fault {
             WatchFault::Pass => {}
             WatchFault::Drop => return,
-            WatchFault::Duplicate => self.ready.push_back(line.clone()),
+            WatchFault::Cut => {
+                let reset = io::Error::new(io::ErrorKind::ConnectionReset, "cut on purpose");
+                self.ready.push_back(Err(reset));
+                return;
+            }
+            WatchFault::Duplicate => self.ready.push_back(Ok(line.clone())),
             WatchFault::Delay(duration) => tokio::time::sleep(duration).await,
             WatchFault::Hold => release.wait().await,
         }
-        self.ready.push_back(line);
+        self.ready.push_back(Ok(line));
     }
 }
 

@@ -27,5 +27,6 @@ mod resource;
 mod service;
 mod starts;
 mod undo;
+mod unreliable;
 mod validations;
 mod watches;

@@ -68,6 +68,23 @@ async fn events_are_dropped_and_duplicated_by_resource_type_and_name() {
 }
 
 #[tokio::test]
+async fn a_watch_is_reset_in_place_of_an_event_that_is_cut() {
+    let setup = Setup::new().await;
+    setup
+        .proxy
+        .set_watch_script(|event| match event.name.as_str() {
+            "b" => WatchFault::Cut,
+            _ => WatchFault::Pass,
+        });
+    let mut watch = open(&setup).await;
+    for name in ["a", "b", "c"] {
+        setup.server.send(&event("ADDED", name));
+    }
+    assert_eq!(next(&mut watch).await, event("ADDED", "a"));
+    assert!(soon(watch.frame()).await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn an_event_cut_into_pieces_is_judged_whole() {
     let setup = Setup::new().await;
     setup.proxy.set_watch_script(|_| WatchFault::Duplicate);
