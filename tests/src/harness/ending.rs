@@ -112,6 +112,24 @@ impl Scene {
         .await;
     }
 
+    /// The same for a Deployment whose pods never get ready: the next execution has its turn, and is refused nothing.
+    pub async fn goes_on_with_played(&self, execution: &KubernetesExecution, deployment: &str) {
+        self.job_expires(execution).await;
+        assert_eq!(execution.finalizers(), &[] as &[String]);
+        let name = format!("after-{}", execution.name_any());
+        let mut dry = self.scaling(&name, deployment, 2);
+        dry["spec"]["actionDefinition"]["parameters"]["dryRun"] = true.into();
+        self.create(&dry).await;
+        let ended = self.ended(&name).await;
+        let reason = Ending::of(&ended).reason;
+        assert_eq!(
+            reason,
+            Some(Reason::DryRunSucceeded),
+            "{}",
+            error_of(&ended)
+        );
+    }
+
     /// What must hold after every end: the Job is on its way out, no finalizer holds the execution, and the next
     /// execution on the same Deployment has its turn and succeeds. Stand-ins must be gone by now.
     pub async fn goes_on_after(&self, execution: &KubernetesExecution, deployment: &str) {

@@ -22,19 +22,20 @@ pub const HELD_AFTER_THE_WRITE: &str =
     r#""$runner" "$@"; code=$?; say written; await go; exit $code"#;
 
 /// What a stand-in can use:
-/// - `$runner`, the real one; `$kubectl`; `$uid` and `$name` of the execution;
+/// - `$runner`, the real one; `$kubectl`; `$uid` and `$name` of the execution; `$stage`, what the Job is for;
 /// - `say WORD` tells the test, `await WORD` waits until the test says it;
 /// - `answer OUTCOME` leaves a result that is about the very work that was ordered.
 const PRELUDE: &str = r#"
 case "$*" in *--dry-run*) exec "$runner" "$@" ;; esac
 uid=${KEXEC_WORK_ORDER#*'"uid":"'}; uid=${uid%%'"'*}
 name=${KEXEC_WORK_ORDER#*'"name":"'}; name=${name%%'"'*}
+stage=${KEXEC_WORK_ORDER#*'"stage":"'}; stage=${stage%%'"'*}
 hash=$KEXEC_PLAN_HASH; attempt=1; dry_run=false
 say() { : > "$folder/$1"; }
 await() { while [ ! -e "$folder/$1" ]; do sleep 0.05; done; }
 answer() {
-  printf '{"executionUid":"%s","attempt":%s,"stage":"execute","dryRun":%s,"planHash":"%s","outcome":"%s",' \
-    "$uid" "$attempt" "$dry_run" "$hash" "$1" > "$KEXEC_TERMINATION_LOG"
+  printf '{"executionUid":"%s","attempt":%s,"stage":"%s","dryRun":%s,"planHash":"%s","outcome":"%s",' \
+    "$uid" "$attempt" "$stage" "$dry_run" "$hash" "$1" > "$KEXEC_TERMINATION_LOG"
   printf '"steps":[{"step":0,"outcome":"%s"}],"metrics":{"calls":1,"failedCalls":0,"timedOutCalls":0,' \
     "${2:-written}" >> "$KEXEC_TERMINATION_LOG"
   printf '"totalMillis":1,"slowestMillis":1,"fastestMillis":1}}' >> "$KEXEC_TERMINATION_LOG"

@@ -25,6 +25,8 @@ enum Scenario {
     Success,
     ActionFails,
     ProofFails,
+    RollbackFails,
+    RollbackAsked,
     TimeOut,
 }
 
@@ -62,8 +64,18 @@ async fn a_failing_action_ends_the_same_whenever_the_controller_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_proof_ends_the_same_whenever_the_controller_is_killed() {
-    enumerate(Scenario::ProofFails, Some(Reason::HealthCheckTimeout)).await;
+async fn a_failing_proof_is_undone_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::ProofFails, Some(Reason::RollbackCompleted)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_rollback_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::RollbackFails, Some(Reason::RollbackFailed)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_on_request_ends_the_same_whenever_the_controller_is_killed() {
+    enumerate(Scenario::RollbackAsked, Some(Reason::RollbackCompleted)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,8 +127,10 @@ async fn enumerate(scenario: Scenario, reason: Option<Reason>) {
 async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
     let scene = Scene::new("crash").await;
     match scenario {
-        Scenario::ProofFails => scene.apply_deployment("web", 1, "never-ready").await,
-        Scenario::Success | Scenario::ActionFails | Scenario::TimeOut => {
+        Scenario::ProofFails | Scenario::RollbackFails => {
+            scene.apply_deployment("web", 1, "never-ready").await;
+        }
+        Scenario::Success | Scenario::ActionFails | Scenario::TimeOut | Scenario::RollbackAsked => {
             drop(scene.deployment("web", 1).await);
         }
     }
@@ -140,7 +154,7 @@ async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
     // A run may have a write less than the undisturbed one: the proof can hold at the first look. Then it ends unharmed.
     let is_killed = tokio::select! {
         () = proxy.killed() => true,
-        _ = end(&scene) => false,
+        _ = end(&scene, scenario) => false,
     };
     let operator = if is_killed {
         operator.kill();
@@ -149,7 +163,7 @@ async fn run(scenario: Scenario, crash: Crash, write: u64) -> (End, u64) {
     } else {
         operator
     };
-    let end = end(&scene).await;
+    let end = end(&scene, scenario).await;
     let writes = proxy
         .writes()
         .iter()
@@ -169,7 +183,11 @@ fn execution(scenario: Scenario, scene: &Scene) -> serde_json::Value {
     let mut execution = scene.scaling("run", "web", 3);
     let config = match scenario {
         Scenario::Success | Scenario::ActionFails => return execution,
-        Scenario::ProofFails => {
+        Scenario::RollbackAsked => {
+            execution["spec"]["control"] = serde_json::json!({"rollback": true});
+            return execution;
+        }
+        Scenario::ProofFails | Scenario::RollbackFails => {
             serde_json::json!({"validationConfig": {"healthCheckTimeout": "3s"}})
         }
         Scenario::TimeOut => serde_json::json!({"timeout": "6s"}),
@@ -180,7 +198,11 @@ fn execution(scenario: Scenario, scene: &Scene) -> serde_json::Value {
 
 fn disturb(scenario: Scenario, scene: &Scene) -> Option<StandIn> {
     match scenario {
-        Scenario::Success | Scenario::ProofFails => None,
+        Scenario::Success | Scenario::ProofFails | Scenario::RollbackAsked => None,
+        Scenario::RollbackFails => Some(StandIn::new(
+            scene,
+            r#"case $stage in execute) exec "$runner" "$@" ;; esac; answer failed refused; exit 1"#,
+        )),
         Scenario::ActionFails => Some(StandIn::new(scene, "answer failed refused; exit 1")),
         Scenario::TimeOut => Some(StandIn::new(
             scene,
@@ -189,9 +211,21 @@ fn disturb(scenario: Scenario, scene: &Scene) -> Option<StandIn> {
     }
 }
 
-/// Waits for the end, and for the Job to be given its time to live.
-async fn end(scene: &Scene) -> End {
-    let execution = scene.ended("run").await;
+/// Waits for the end, and for the Jobs to be given their time to live.
+async fn end(scene: &Scene, scenario: Scenario) -> End {
+    let is_undone = |execution: &KubernetesExecution| {
+        let phase = execution.status.as_ref().and_then(|status| status.phase);
+        matches!(phase, Some(Phase::RolledBack | Phase::Failed))
+    };
+    let execution = match scenario {
+        // It completes first.
+        Scenario::RollbackAsked => scene.reaches("run", "its rollback's end", is_undone).await,
+        Scenario::Success
+        | Scenario::ActionFails
+        | Scenario::ProofFails
+        | Scenario::RollbackFails
+        | Scenario::TimeOut => scene.ended("run").await,
+    };
     let jobs: Api<Job> = scene.system_api();
     let of_it = kube::api::ListParams::default().labels(&format!(
         "{}={}",

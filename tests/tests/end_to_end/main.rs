@@ -24,6 +24,7 @@ mod lost_pods;
 mod nodes;
 mod refusals;
 mod resource;
+mod rollback;
 mod service;
 mod starts;
 mod undo;

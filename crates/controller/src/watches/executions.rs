@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use kexec_api::execution::KubernetesExecution;
+use kexec_api::execution::status::{ExecutionDetails, RollbackInfo};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
@@ -198,7 +199,7 @@ pub fn prune(mut execution: Guarded) -> Guarded {
         if let (true, Some(status)) = (finished, &mut execution.status) {
             status.plan = None;
             status.validation_results = None;
-            status.execution_details = None;
+            status.execution_details = status.execution_details.take().and_then(rollback_end);
             status.performance_metrics = None;
             status.action_registry = None;
             status.conditions = Vec::new();
@@ -211,4 +212,16 @@ pub fn prune(mut execution: Guarded) -> Guarded {
         }
     }
     execution
+}
+
+/// When a rollback ended: the execution's time to live counts from there.
+fn rollback_end(details: ExecutionDetails) -> Option<ExecutionDetails> {
+    let ended = details.rollback_info?.rollback_completion_time?;
+    Some(ExecutionDetails {
+        rollback_info: Some(RollbackInfo {
+            rollback_completion_time: Some(ended),
+            ..RollbackInfo::default()
+        }),
+        ..ExecutionDetails::default()
+    })
 }

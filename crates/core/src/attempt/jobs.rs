@@ -19,20 +19,22 @@ pub struct Jobs {
 #[must_use]
 pub fn jobs_of(execution: &KubernetesExecution) -> Jobs {
     let uid = execution.metadata.uid.as_deref().unwrap_or_default();
-    let name = |stage| names::job_name(uid, FIRST_ATTEMPT, stage);
-    let details = execution
+    let (execute, rollback) = (
+        names::job_name(uid, FIRST_ATTEMPT, Stage::Execute),
+        names::job_name(uid, FIRST_ATTEMPT, Stage::Rollback),
+    );
+    let named = execution
         .status
         .as_ref()
-        .and_then(|status| status.execution_details.as_ref());
-    let rollback = details.and_then(|details| details.rollback_info.as_ref());
-    if rollback.and_then(|info| info.rollback_triggered) == Some(true) {
+        .and_then(|status| status.job.as_ref()?.name.as_deref());
+    if named == Some(rollback.as_str()) {
         Jobs {
-            current: name(Stage::Rollback),
-            previous: Some(name(Stage::Execute)),
+            current: rollback,
+            previous: Some(execute),
         }
     } else {
         Jobs {
-            current: name(Stage::Execute),
+            current: execute,
             previous: None,
         }
     }
