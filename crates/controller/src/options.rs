@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use clap::Parser;
 use jiff::SignedDuration;
 use kexec_api::names;
-use kexec_core::settings::Settings;
+use kexec_core::Registry;
+use kexec_core::settings::{RunnerPod, Settings};
 
 /// Runs remediation actions asked for as `KubernetesExecutions`, each as one Job under its own ServiceAccount.
 #[derive(Clone, Debug, Parser)]
@@ -18,6 +19,11 @@ pub struct Options {
     /// Image of the runner.
     #[arg(long, env = "KEXEC_RUNNER_IMAGE")]
     pub runner_image: String,
+
+    /// What to add to the runners' pods, as JSON: imagePullSecrets, nodeSelector, tolerations, priorityClassName, and
+    /// resources by action.
+    #[arg(long, env = "KEXEC_RUNNER_POD", default_value = "{}", value_parser = runner_pod, value_name = "JSON")]
+    pub runner_pod: RunnerPod,
 
     /// Namespace whose executions are run; may be given several times. All of them when not given.
     #[arg(
@@ -77,11 +83,79 @@ impl Options {
         Settings {
             system_namespace: self.system_namespace.clone(),
             runner_image: self.runner_image.clone(),
+            runner_pod: self.runner_pod.clone(),
             protected_namespaces: self.protected_namespaces.clone(),
             max_concurrent: usize::from(self.max_concurrent),
             start_timeout: seconds(self.start_timeout_seconds),
             job_ttl: seconds(self.job_ttl_seconds),
             execution_ttl: seconds(self.execution_ttl_seconds),
         }
+    }
+}
+
+/// Reads what to add to the runners' pods; a resource for an action that does not exist is a typo.
+fn runner_pod(text: &str) -> Result<RunnerPod, String> {
+    let pod: RunnerPod = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let known = Registry::built_in().action_types();
+    match pod
+        .resources
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        Some(name) => Err(format!(
+            "resources are set for \"{name}\", which is no action: there are {}",
+            known.join(", ")
+        )),
+        None => Ok(pod),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(runner_pod: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from([
+            "kubernaut-executor",
+            "--runner-image",
+            "runner:1",
+            "--runner-pod",
+            runner_pod,
+        ])
+    }
+
+    #[test]
+    fn what_is_added_to_the_runners_pods_reaches_the_settings() {
+        let options = parse(
+            r#"{"imagePullSecrets": ["registry"], "nodeSelector": {"pool": "jobs"}, "priorityClassName": "high",
+                "tolerations": [{"key": "jobs", "operator": "Exists"}],
+                "resources": {"restart_pod": {"limits": {"cpu": "500m"}}}}"#,
+        );
+        let pod = options.unwrap().settings().runner_pod;
+        assert_eq!(pod.image_pull_secrets, ["registry"]);
+        assert_eq!(pod.node_selector["pool"], "jobs");
+        assert_eq!(pod.priority_class_name, "high");
+        assert_eq!(pod.tolerations[0].key.as_deref(), Some("jobs"));
+        let limits = &pod.resources["restart_pod"].limits;
+        assert_eq!(
+            (limits.cpu.as_deref(), limits.memory.as_deref()),
+            (Some("500m"), None)
+        );
+        assert_eq!(
+            parse("{}").unwrap().settings().runner_pod,
+            RunnerPod::default()
+        );
+    }
+
+    #[test]
+    fn a_field_or_an_action_that_does_not_exist_is_refused_by_name() {
+        let refusal = |text: &str| parse(text).unwrap_err().to_string();
+        let typo = refusal(r#"{"resources": {"restart_pods": {}}}"#);
+        assert!(
+            typo.contains("\"restart_pods\", which is no action: there are"),
+            "{typo}"
+        );
+        let typo = refusal(r#"{"tolerances": []}"#);
+        assert!(typo.contains("unknown field `tolerances`"), "{typo}");
     }
 }

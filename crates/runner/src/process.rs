@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use kexec_api::names::ENV_TERMINATION_LOG;
-use kexec_api::work::WorkResult;
+use kexec_api::work::{WorkOutcome, WorkResult};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,8 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Does nothing until it is told to end: keeps the image on a node (ADR-35).
+    Idle,
 }
 
 /// Why the work could not start.
@@ -67,7 +69,30 @@ enum PrepareError {
 
 /// Runs the process to its end and returns its exit code.
 pub async fn run(arguments: &Arguments) -> ExitCode {
-    let Command::Execute { dry_run } = arguments.command;
+    match arguments.command {
+        Command::Execute { dry_run } => execute(dry_run).await,
+        Command::Idle => idle().await,
+    }
+}
+
+/// Exit code 2 when it cannot be told to end, as for anything else that could not start.
+async fn idle() -> ExitCode {
+    start_log();
+    match stop_on_signals() {
+        Ok(stop) => {
+            tracing::info!("idle until told to end");
+            stop.cancelled().await;
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&with_causes(&PrepareError::ListenForSignals(error)));
+            ExitCode::from(WorkOutcome::CouldNotStart.exit_code())
+        }
+    }
+}
+
+/// Runs the stage of the work order and reports how it ended.
+async fn execute(dry_run: bool) -> ExitCode {
     start_log();
     let environment = |name: &str| std::env::var(name).ok();
     let result = work(dry_run, environment).await;

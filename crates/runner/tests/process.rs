@@ -222,3 +222,20 @@ fn the_version_is_told() {
         concat!("kexec-runner ", env!("CARGO_PKG_VERSION"))
     );
 }
+
+#[test]
+fn an_idle_runner_needs_no_order_and_ends_well_when_it_is_told_to() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kexec-runner"))
+        .arg("idle")
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(line.contains("idle until told to end"), "{line}");
+    assert_eq!(child.try_wait().unwrap(), None);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapProjection, Container, DownwardAPIProjection,
-    DownwardAPIVolumeFile, EnvVar, EnvVarSource, KeyToPath, NodeAffinity, NodeSelector,
-    NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector, PodSecurityContext, PodSpec,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecurityContext,
-    ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
+    DownwardAPIVolumeFile, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, NodeAffinity,
+    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
+    PodSecurityContext, PodSpec, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    SecurityContext, ServiceAccountTokenProjection, Toleration, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kexec_actions::metadata::Resources;
@@ -16,7 +17,7 @@ use kexec_api::work::{Stage, WorkOrder};
 
 use super::JobOrder;
 use crate::request::container;
-use crate::settings::Settings;
+use crate::settings::{Amounts, RunnerPod, Settings};
 
 /// Where in-cluster clients look for the token, the CA and the namespace.
 const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -50,7 +51,12 @@ pub(super) fn spec(job: &JobOrder<'_>, settings: &Settings, seconds: i64) -> Pod
         }
         Stage::Execute => (Some(vec![dry_run]), vec![execute]),
     };
+    let installed = &settings.runner_pod;
     PodSpec {
+        image_pull_secrets: pull_secrets(installed),
+        node_selector: Some(installed.node_selector.clone()).filter(|labels| !labels.is_empty()),
+        priority_class_name: Some(installed.priority_class_name.clone())
+            .filter(|name| !name.is_empty()),
         service_account_name: Some(job.metadata.service_account_name()),
         automount_service_account_token: Some(false),
         restart_policy: Some("Never".to_owned()),
@@ -58,10 +64,7 @@ pub(super) fn spec(job: &JobOrder<'_>, settings: &Settings, seconds: i64) -> Pod
         termination_grace_period_seconds: Some(STOP_SECONDS),
         enable_service_links: Some(false),
         affinity: away_from_target(job.order),
-        tolerations: Some(vec![
-            node_loss("node.kubernetes.io/not-ready"),
-            node_loss("node.kubernetes.io/unreachable"),
-        ]),
+        tolerations: Some(tolerations(installed)),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(RUNNER_UID),
@@ -104,7 +107,7 @@ fn runner(job: &JobOrder<'_>, settings: &Settings, name: &str, arguments: &[&str
                 "metadata.labels['batch.kubernetes.io/controller-uid']",
             ),
         ]),
-        resources: Some(resources(&job.metadata.resources)),
+        resources: Some(resources(job, &settings.runner_pod)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -150,18 +153,54 @@ fn field(path: &str) -> ObjectFieldSelector {
     }
 }
 
-fn resources(resources: &Resources) -> ResourceRequirements {
-    let amounts = |cpu: &str, memory: &str| {
+/// The action's own resources, and the installation's in place of them where it names any.
+fn resources(job: &JobOrder<'_>, installed: &RunnerPod) -> ResourceRequirements {
+    let of_action: &Resources = &job.metadata.resources;
+    let chosen = installed
+        .resources
+        .get(job.metadata.action_type)
+        .cloned()
+        .unwrap_or_default();
+    let amounts = |chosen: Amounts, cpu: &str, memory: &str| {
+        let either =
+            |chosen: Option<String>, own: &str| Quantity(chosen.unwrap_or_else(|| own.to_owned()));
         BTreeMap::from([
-            ("cpu".to_owned(), Quantity(cpu.to_owned())),
-            ("memory".to_owned(), Quantity(memory.to_owned())),
+            ("cpu".to_owned(), either(chosen.cpu, cpu)),
+            ("memory".to_owned(), either(chosen.memory, memory)),
         ])
     };
     ResourceRequirements {
-        requests: Some(amounts(resources.cpu_request, resources.memory_request)),
-        limits: Some(amounts(resources.cpu_limit, resources.memory_limit)),
+        requests: Some(amounts(
+            chosen.requests,
+            of_action.cpu_request,
+            of_action.memory_request,
+        )),
+        limits: Some(amounts(
+            chosen.limits,
+            of_action.cpu_limit,
+            of_action.memory_limit,
+        )),
         claims: None,
     }
+}
+
+fn pull_secrets(installed: &RunnerPod) -> Option<Vec<LocalObjectReference>> {
+    let references = installed.image_pull_secrets.iter();
+    let references: Vec<_> = references
+        .map(|name| LocalObjectReference { name: name.clone() })
+        .collect();
+    Some(references).filter(|references| !references.is_empty())
+}
+
+/// Those for lost nodes come first, so that the installation's cannot make a runner stay with one.
+fn tolerations(installed: &RunnerPod) -> Vec<Toleration> {
+    let own = [
+        node_loss("node.kubernetes.io/not-ready"),
+        node_loss("node.kubernetes.io/unreachable"),
+    ];
+    own.into_iter()
+        .chain(installed.tolerations.iter().cloned())
+        .collect()
 }
 
 /// A runner does not run on the node it works on.

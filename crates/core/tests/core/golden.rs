@@ -37,6 +37,23 @@ fn the_job_of_an_action_on_a_node_stays_away_from_it() {
 }
 
 #[test]
+fn what_the_installation_adds_to_the_pods_is_in_the_job() {
+    let mut world = World::ready().intended();
+    world.settings.runner_pod = serde_json::from_value(json!({
+        "imagePullSecrets": ["registry"],
+        "nodeSelector": {"pool": "jobs"},
+        "tolerations": [{"key": "jobs", "operator": "Exists"}],
+        "priorityClassName": "high",
+        "resources": {
+            "scale_deployment": {"requests": {"cpu": "10m"}, "limits": {"memory": "256Mi"}},
+            "restart_pod": {"limits": {"cpu": "9"}},
+        },
+    }))
+    .expect("settings");
+    insta::assert_json_snapshot!(job(&world));
+}
+
+#[test]
 fn the_status_at_the_intent() {
     insta::assert_json_snapshot!(World::ready().intent().0);
 }
