@@ -46,7 +46,7 @@ cluster-down: ## End all of it.
 ##@ To work on it
 
 .PHONY: test
-test: cluster-bin ## Run all tests: the pure ones, and those on a real API server.
+test: cluster-bin helm-bin ## Run all tests: the pure ones, and those on a real API server.
 	@echo "==> building"
 	@cargo build --workspace --bins --tests
 	@echo "==> testing"
@@ -77,7 +77,7 @@ check-scripts:
 	@hack/shellcheck.sh
 
 .PHONY: generate
-generate: ## Write the files that are generated: config/.
+generate: ## Write the files that are generated: config/, and parts of charts/.
 	@cargo xtask generate
 
 .PHONY: fmt
@@ -89,6 +89,10 @@ fmt: ## Format the code.
 build: ## Build our programs.
 	@echo "==> building our programs"
 	@cargo build --workspace $(BUILD)
+
+.PHONY: helm-bin
+helm-bin:
+	@hack/cluster-tools/helm.sh
 
 .PHONY: cluster-bin
 cluster-bin: ## Build the cluster's programs (etcd, Kubernetes) from pinned sources, if they are not there yet.

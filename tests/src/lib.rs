@@ -15,3 +15,4 @@
 pub mod audit;
 pub mod fault_proxy;
 pub mod harness;
+pub mod helm;

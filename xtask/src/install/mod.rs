@@ -2,6 +2,8 @@
 //! template beside this one, filled in with what the registry says of the actions; what an action needs is decided in
 //! its metadata, and why a rule of the others is needed stands above it in the template.
 
+mod bindings;
+pub mod chart;
 mod names;
 mod template;
 
@@ -14,6 +16,7 @@ use kexec_api::names::{DEFAULT_SYSTEM_NAMESPACE, dashed};
 use serde::Deserialize;
 use serde_json::Value;
 
+use bindings::Reach;
 use names::Names;
 pub use template::TemplateError;
 use template::Values;
@@ -48,7 +51,7 @@ impl Default for Installation<'_> {
 pub struct Manifest {
     /// Where it belongs, from the root of the workspace.
     pub path: String,
-    /// YAML documents with their comments.
+    /// YAML documents with their comments; in the chart, a template of them.
     pub text: String,
 }
 
@@ -62,6 +65,14 @@ pub enum InstallError {
         path: String,
         /// The cause.
         source: TemplateError,
+    },
+    /// An object cannot be written as YAML.
+    #[error("failed to write {path:?} as YAML")]
+    WriteYaml {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: serde_yaml::Error,
     },
     /// What was generated is no YAML.
     #[error("failed to read the generated {path:?} as YAML")]
@@ -96,36 +107,55 @@ impl Manifest {
 /// Every manifest of an installation, in an order in which they can be applied.
 pub fn manifests(installation: &Installation<'_>) -> Result<Vec<Manifest>, InstallError> {
     let registry = Registry::built_in();
+    let actions = actions(&registry);
+    let names = Names::of(installation, Reach::Cluster, &actions);
+    let mut all = vec![Manifest::new(
+        "config/operator/namespace.yaml".to_owned(),
+        include_str!("operator/namespace.yaml"),
+        &names.values(),
+    )?];
+    all.extend(policies("config", &names)?);
+    all.extend(roles("config", &names)?);
+    Ok(all)
+}
+
+/// What the actions say of themselves, by name.
+fn actions(registry: &Registry) -> Vec<&Metadata> {
     let mut actions: Vec<_> = registry
         .planners()
         .iter()
         .map(kexec_actions::Planner::metadata)
         .collect();
     actions.sort_by_key(|metadata| metadata.action_type);
-    let names = Names::of(installation, &actions);
-    let mut all = vec![Manifest::new(
-        "config/operator/namespace.yaml".to_owned(),
-        include_str!("operator/namespace.yaml"),
-        &names.values(),
-    )?];
-    for (name, template) in POLICIES {
-        all.push(Manifest::new(
-            format!("config/policies/{name}.yaml"),
+    actions
+}
+
+/// The admission policies, in the folder `policies` of this one.
+fn policies(folder: &str, names: &Names<'_>) -> Result<Vec<Manifest>, InstallError> {
+    let one = |(name, template): (&str, &str)| {
+        Manifest::new(
+            format!("{folder}/policies/{name}.yaml"),
             template,
             &names.values(),
-        )?);
-    }
-    for metadata in &actions {
-        all.push(role_of(metadata, &names)?);
-    }
-    for (name, template) in ROLES {
-        all.push(Manifest::new(
-            format!("config/rbac/{name}.yaml"),
+        )
+    };
+    POLICIES.into_iter().map(one).collect()
+}
+
+/// Accounts, roles and bindings, in the folder `rbac` of this one.
+fn roles(folder: &str, names: &Names<'_>) -> Result<Vec<Manifest>, InstallError> {
+    let of_actions = names
+        .actions()
+        .iter()
+        .map(|metadata| role_of(folder, metadata, names));
+    let others = ROLES.into_iter().map(|(name, template)| {
+        Manifest::new(
+            format!("{folder}/rbac/{name}.yaml"),
             template,
             &names.values(),
-        )?);
-    }
-    Ok(all)
+        )
+    });
+    of_actions.chain(others).collect()
 }
 
 /// Every object of an installation, the CRD excepted, in an order in which they can be applied.
@@ -165,13 +195,14 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// ServiceAccount, `ClusterRole` and binding of one action (BR-SECURITY-001, ADR-39).
-fn role_of(metadata: &Metadata, names: &Names<'_>) -> Result<Manifest, InstallError> {
+fn role_of(folder: &str, metadata: &Metadata, names: &Names<'_>) -> Result<Manifest, InstallError> {
     let dashed = dashed(metadata.action_type);
     let mut values = names.values();
+    values.insert("bindings", names.bindings_of(metadata));
     values.insert("action", metadata.action_type.to_owned());
     values.insert("account", metadata.service_account_name());
     values.insert("rules", rules(metadata.rules));
-    let path = format!("config/rbac/action-{dashed}.yaml");
+    let path = format!("{folder}/rbac/action-{dashed}.yaml");
     values.insert("dashed-action", dashed);
     Manifest::new(path, include_str!("rbac/action.yaml"), &values)
 }

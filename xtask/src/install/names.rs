@@ -4,6 +4,7 @@
 use kexec_actions::metadata::Metadata;
 use kexec_api::names::CONTROLLER_SERVICE_ACCOUNT;
 
+use super::bindings::{self, Reach, Subject};
 use super::template::Values;
 use super::{Installation, LABEL_INSTALLATION};
 
@@ -14,15 +15,25 @@ const TRUSTED_SERVICE_ACCOUNTS: [&str; 1] = ["workflowexecution-controller"];
 /// The names of one installation and the actions it knows.
 pub(super) struct Names<'a> {
     installation: &'a Installation<'a>,
+    reach: Reach,
     actions: &'a [&'a Metadata],
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(installation: &'a Installation<'a>, actions: &'a [&'a Metadata]) -> Self {
+    pub(super) fn of(
+        installation: &'a Installation<'a>,
+        reach: Reach,
+        actions: &'a [&'a Metadata],
+    ) -> Self {
         Self {
             installation,
+            reach,
             actions,
         }
+    }
+
+    pub(super) fn actions(&self) -> &'a [&'a Metadata] {
+        self.actions
     }
 
     /// What every template may name.
@@ -41,6 +52,7 @@ impl<'a> Names<'a> {
             ("trusted", cel_list(&trusted)),
             ("controller-user", controller),
             ("accounts", self.accounts()),
+            ("reader-bindings", self.reader_bindings()),
             (
                 "actions",
                 cel_list(self.actions.iter().map(|action| action.action_type)),
@@ -55,6 +67,29 @@ impl<'a> Names<'a> {
             ),
         ]
         .into()
+    }
+
+    /// What binds an action's role to its account.
+    pub(super) fn bindings_of(&self, action: &Metadata) -> String {
+        let account = action.service_account_name();
+        let subject = Subject {
+            role: &account,
+            account: &account,
+            labels: "\n    kubernaut.io/action: <<dashed-action>>",
+            in_namespaces: action.targets.iter().any(|kind| kind.namespaced),
+        };
+        bindings::text(&subject, self.reach)
+    }
+
+    /// What binds the role of the controller's reads to its account.
+    fn reader_bindings(&self) -> String {
+        let subject = Subject {
+            role: "kexec-reader",
+            account: CONTROLLER_SERVICE_ACCOUNT,
+            labels: "",
+            in_namespaces: true,
+        };
+        bindings::text(&subject, self.reach)
     }
 
     /// The user name of a ServiceAccount of ours.

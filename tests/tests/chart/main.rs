@@ -1,0 +1,11 @@
+//! The Helm chart: what it renders to, and how it lives on a real API server.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    reason = "a test ends when what it stands on breaks, and its futures live once each"
+)]
+
+mod contents;
+mod settings;
+mod values;
