@@ -39,6 +39,9 @@ pub struct Up {
     /// The runner's image.
     #[arg(long, default_value = "kubernaut-runner:dev")]
     pub runner_image: String,
+    /// More images, and the programs that stand for their entrypoints; may be given several times.
+    #[arg(long = "image", value_name = "IMAGE=PROGRAM", value_parser = image)]
+    pub images: Vec<(String, PathBuf)>,
     /// Folders or files to apply, in this order.
     #[arg(long, num_args = 1..)]
     pub manifests: Vec<PathBuf>,
@@ -209,6 +212,10 @@ impl Up {
         };
         let mut options = NodeOptions::new(runner).named(name);
         options.runner_image.clone_from(&self.runner_image);
+        for (image, program) in &self.images {
+            let program = std::path::absolute(program).map_err(UpError::OwnPath)?;
+            options.more_images.insert(image.clone(), program);
+        }
         ProcessNode::start(plane, options)
             .await
             .map_err(UpError::Node)
@@ -246,6 +253,16 @@ impl Up {
             Path::new(cluster.plane.kubectl().get_program()).display(),
             dir = self.dir.display()
         );
+    }
+}
+
+/// Reads an image and its program.
+fn image(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((image, program)) if !image.is_empty() && !program.is_empty() => {
+            Ok((image.to_owned(), program.into()))
+        }
+        Some(_) | None => Err("write IMAGE=PROGRAM".to_owned()),
     }
 }
 
@@ -340,4 +357,18 @@ async fn kubectl_apply(plane: &ControlPlane, path: &Path) -> Result<Output, UpEr
         .output()
         .await
         .map_err(UpError::RunKubectl)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_needs_its_program() {
+        let read = ("app:dev".to_owned(), PathBuf::from("bin/app"));
+        assert_eq!(image("app:dev=bin/app"), Ok(read));
+        for text in ["app:dev", "=bin/app", "app:dev="] {
+            assert!(image(text).is_err(), "{text}");
+        }
+    }
 }

@@ -176,6 +176,7 @@ impl Demo {
             dir: self.dir.clone(),
             runner: None,
             runner_image: RUNNER_IMAGE.to_owned(),
+            images: Vec::new(),
             manifests: folders.map(|folder| self.config.join(folder)).to_vec(),
             operator: Some(self.operator.clone()),
             operator_service_account: format!(

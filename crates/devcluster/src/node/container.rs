@@ -210,10 +210,11 @@ impl Runner<'_> {
         let mut environment = values
             .environment(container, self.base_environment())
             .map_err(ContainerError::Environment)?;
+        let address = addresses::loopback(self.address);
+        listen_at(&mut environment, address);
         let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
         set("KEXEC_ROOT", root.display().to_string());
         set("KEXEC_TERMINATION_LOG", message.display().to_string());
-        let address = addresses::loopback(self.address);
         set("KEXEC_LISTEN_ADDRESS", address.to_string());
         if let Some(token) = self.volumes.token(container) {
             let path = self.kubeconfig(&container.name, token)?;
@@ -332,6 +333,15 @@ impl State {
     }
 }
 
+/// A program of ours that listens on every address of its pod listens on the pod's own: the machine's are shared by all.
+fn listen_at(environment: &mut BTreeMap<String, String>, address: Ipv4Addr) {
+    if let Some(listen) = environment.get_mut("KEXEC_LISTEN")
+        && let Some(port) = listen.strip_prefix("0.0.0.0:")
+    {
+        *listen = format!("{address}:{port}");
+    }
+}
+
 /// Where the output of a container goes.
 pub(super) fn log_file(host: &Host, uid: &str, container: &str) -> PathBuf {
     host.pod_folder(uid)
@@ -374,4 +384,20 @@ fn end_of_file(path: &Path, limit: usize) -> Option<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_ours_listens_on_the_address_of_its_pod_unless_it_names_one() {
+        let listen = |text: &str| {
+            let mut environment = BTreeMap::from([("KEXEC_LISTEN".to_owned(), text.to_owned())]);
+            listen_at(&mut environment, Ipv4Addr::new(127, 244, 0, 5));
+            environment.remove("KEXEC_LISTEN")
+        };
+        assert_eq!(listen("0.0.0.0:8080").as_deref(), Some("127.244.0.5:8080"));
+        assert_eq!(listen("127.0.0.1:9").as_deref(), Some("127.0.0.1:9"));
+    }
 }
