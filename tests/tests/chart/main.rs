@@ -7,5 +7,8 @@
 )]
 
 mod contents;
+mod life;
+mod reach;
 mod settings;
+mod site;
 mod values;

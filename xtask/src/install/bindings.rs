@@ -28,15 +28,13 @@ pub(super) fn text(subject: &Subject<'_>, reach: Reach) -> String {
     match reach {
         Reach::Cluster => everywhere,
         Reach::ChartValue => {
-            let mut all =
+            let otherwise =
                 format!("{{{{- if not .Values.namespaces }}}}\n{everywhere}\n{{{{- end }}}}");
-            if subject.in_namespaces {
-                let one = document(subject, "RoleBinding", "\n  namespace: {{ . | quote }}");
-                all.push_str(&format!(
-                    "\n{{{{- range .Values.namespaces }}}}\n{one}\n{{{{- end }}}}"
-                ));
+            if !subject.in_namespaces {
+                return otherwise;
             }
-            all
+            let one = document(subject, "RoleBinding", "\n  namespace: {{ . | quote }}");
+            format!("{otherwise}\n{{{{- range .Values.namespaces }}}}\n{one}\n{{{{- end }}}}")
         }
     }
 }
