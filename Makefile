@@ -53,7 +53,7 @@ test: cluster-bin helm-bin ## Run all tests: the pure ones, and those on a real 
 	@cargo test --workspace
 
 .PHONY: check
-check: check-format check-lints check-generated check-dependencies check-scripts ## Run all that CI checks beside the tests.
+check: check-format check-lints check-generated check-dependencies check-scripts check-chart ## Run all that CI checks beside the tests.
 
 .PHONY: check-format
 check-format:
@@ -75,6 +75,10 @@ check-dependencies:
 .PHONY: check-scripts
 check-scripts:
 	@hack/shellcheck.sh
+
+.PHONY: check-chart
+check-chart: helm-bin
+	@hack/check-chart.sh
 
 .PHONY: generate
 generate: ## Write the files that are generated: config/, and parts of charts/.

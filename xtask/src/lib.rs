@@ -4,3 +4,4 @@
 pub mod edges;
 pub mod generate;
 pub mod install;
+pub mod openapi;

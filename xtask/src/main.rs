@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask generate [--check]`.
+//! The project's own chores: `cargo xtask generate [--check]`, and checks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::openapi::{CheckError, Kubernetes};
 use xtask::{edges, generate};
 
 /// Chores of this project.
@@ -23,6 +24,15 @@ enum Chore {
     },
     /// Check that the crates depend on each other only as the design allows.
     Edges,
+    /// Check manifests against the definitions of a version of Kubernetes.
+    Manifests {
+        /// Its `api/openapi-spec/swagger.json`.
+        #[arg(long)]
+        openapi: PathBuf,
+        /// Files of YAML documents.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,6 +45,9 @@ fn main() -> ExitCode {
             .map(|()| Vec::new())
             .map_err(|error| describe(&error)),
         Chore::Edges => edges::forbidden(&root).map_err(|error| describe(&error)),
+        Chore::Manifests { openapi, files } => {
+            misfits(&openapi, &files).map_err(|error| describe(&error))
+        }
     };
     match problems {
         Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
@@ -49,6 +62,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What does not fit in these files, each problem after its file.
+fn misfits(openapi: &Path, files: &[PathBuf]) -> Result<Vec<String>, CheckError> {
+    let kubernetes = Kubernetes::read(openapi)?;
+    let mut all = Vec::new();
+    for file in files {
+        let problems = kubernetes.problems_of(file)?.into_iter();
+        all.extend(problems.map(|problem| format!("{}: {problem}", file.display())));
+    }
+    Ok(all)
 }
 
 /// The error and its causes in one line.
