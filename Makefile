@@ -25,7 +25,7 @@ export OPERATOR_LISTEN ?= 127.0.0.1:18080
 help: ## Show this.
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: cluster-bin build ## Start a cluster, scale a Deployment in it, show what happens, end it.
@@ -103,3 +103,12 @@ cluster-bin: ## Build the cluster's programs (etcd, Kubernetes) from pinned sour
 	@echo "==> the cluster's programs (minutes, the first time)"
 	@mkdir -p .devcluster
 	@hack/cluster-tools/build.sh
+
+.PHONY: node-machine
+node-machine:
+	@hack/real-node/prepare.sh
+
+.PHONY: node-bin
+node-bin: node-machine cluster-bin ## Build what a real node needs beside them (kubelet, containerd); install the rest (runc).
+	@echo "==> the node's programs (minutes, the first time)"
+	@hack/cluster-tools/build.sh node
