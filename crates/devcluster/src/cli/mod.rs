@@ -3,6 +3,7 @@
 
 mod detach;
 pub mod instance;
+mod isolate;
 pub mod progress;
 pub mod up;
 
@@ -49,6 +50,12 @@ enum Command {
     },
     /// Shows one execution from its request to its proof, on a cluster of its own.
     Demo(Demo),
+    /// Runs a command in namespaces of its own, where a real node may be; needs root.
+    Isolate {
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        program: Vec<OsString>,
+    },
     /// Becomes a program that ends when its parent does.
     #[command(hide = true)]
     RunAsChild {
@@ -70,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Down { dir } => down(&dir),
         Command::Status { dir } => status(&dir),
         Command::Demo(demo) => demo.main(),
+        Command::Isolate { program } => isolate::main(&program),
         Command::RunAsChild { parent, program } => match program.split_first() {
             Some((program, arguments)) => launcher::run_as_child(parent, program, arguments),
             None => ExitCode::FAILURE,

@@ -1,10 +1,10 @@
 //! The command lines of the control plane's programs. Nothing is started or written here.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
 use super::{
     folder::Folder,
-    options::{ControlPlaneOptions, ControllerOptions},
+    options::{ControlPlaneOptions, ControllerOptions, Listen},
     ports::Ports,
 };
 
@@ -44,13 +44,17 @@ pub(super) fn apiserver(
     ports: Ports,
     options: &ControlPlaneOptions,
 ) -> Vec<String> {
+    let (bound, advertised) = match options.listen {
+        Listen::Loopback => (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST),
+        Listen::PodNetwork { advertised } => (Ipv4Addr::UNSPECIFIED, advertised),
+    };
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{}", ports.etcd_clients),
         format!("--etcd-cafile={}", key(folder, "ca.crt")),
         format!("--etcd-certfile={}", key(folder, "etcd-client.crt")),
         format!("--etcd-keyfile={}", key(folder, "etcd-client.key")),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--bind-address={bound}"),
+        format!("--advertise-address={advertised}"),
         format!("--secure-port={}", ports.apiserver),
         // A loopback address is refused in the endpoints of the Service `kubernetes`.
         "--endpoint-reconciler-type=none".to_owned(),

@@ -19,7 +19,7 @@ pub use error::ControlPlaneError;
 pub use folder::FolderError;
 pub use keys::KeysError;
 pub(crate) use keys::MASTERS;
-pub use options::{ControlPlaneOptions, ControllerOptions, Location};
+pub use options::{ControlPlaneOptions, ControllerOptions, Listen, Location};
 
 use self::{folder::Folder, ports::Ports};
 use crate::{
@@ -98,7 +98,7 @@ impl ControlPlane {
     async fn prepare(options: &ControlPlaneOptions) -> Result<Self, ControlPlaneError> {
         let programs = Programs::find().map_err(ControlPlaneError::FindPrograms)?;
         let folder = Folder::open(&options.location).map_err(ControlPlaneError::Folder)?;
-        let ports = Ports::find().map_err(ControlPlaneError::FindPorts)?;
+        let ports = Ports::find(options.listen).map_err(ControlPlaneError::FindPorts)?;
         let authority = Authority::generate().map_err(ControlPlaneError::Authority)?;
         let url = format!("https://127.0.0.1:{}", ports.apiserver);
         let identity = keys::write(&folder, &authority, &url).map_err(ControlPlaneError::Keys)?;

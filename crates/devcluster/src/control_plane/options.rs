@@ -1,6 +1,6 @@
 //! What a control plane can be asked for. How it is turned into flags is [`super::arguments`]'s.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 /// Where a control plane keeps its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,26 @@ pub enum Location {
     Folder(PathBuf),
 }
 
+/// Where the API server takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At a free port of 127.0.0.1.
+    Loopback,
+    /// At port 443 of every address, so that pods reach it at the address of its Service. Only for a network namespace
+    /// of our own.
+    PodNetwork {
+        /// The address that it tells others, which nodes reach.
+        advertised: Ipv4Addr,
+    },
+}
+
 /// How a control plane is started.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneOptions {
     /// Where its data is.
     pub location: Location,
+    /// Where the API server takes connections.
+    pub listen: Listen,
     /// Whether the kube-scheduler runs. Without it nothing binds pods: process nodes do not.
     pub scheduler: bool,
     /// The built-in controllers.
@@ -30,6 +45,7 @@ impl Default for ControlPlaneOptions {
     fn default() -> Self {
         Self {
             location: Location::Temporary,
+            listen: Listen::Loopback,
             scheduler: true,
             controllers: ControllerOptions::default(),
             apiserver_arguments: Vec::new(),

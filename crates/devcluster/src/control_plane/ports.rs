@@ -3,6 +3,11 @@
 
 use std::{io, net::TcpListener};
 
+use super::options::Listen;
+
+/// The port of the API server where pods reach it: that of its Service.
+const SERVICE_PORT: u16 = 443;
+
 /// Ports of one control plane.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
@@ -12,14 +17,17 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Three free ports, all different: each is held until all are found.
-    pub(super) fn find() -> io::Result<Self> {
+    /// Free ports, all different: each is held until all are found.
+    pub(super) fn find(listen: Listen) -> io::Result<Self> {
         let held = [listener()?, listener()?, listener()?];
         let [clients, peers, apiserver] = &held;
         Ok(Self {
             etcd_clients: clients.local_addr()?.port(),
             etcd_peers: peers.local_addr()?.port(),
-            apiserver: apiserver.local_addr()?.port(),
+            apiserver: match listen {
+                Listen::Loopback => apiserver.local_addr()?.port(),
+                Listen::PodNetwork { .. } => SERVICE_PORT,
+            },
         })
     }
 }
