@@ -52,6 +52,16 @@ test: cluster-bin helm-bin ## Run all tests: the pure ones, and those on a real 
 	@echo "==> testing"
 	@cargo test --workspace
 
+.PHONY: e2e
+e2e: node-bin ## Run the stories on real nodes: kubelet, containerd, runc and our images. Needs root.
+	@echo "==> building"
+	@cargo build --workspace --bins
+	@cargo test --package kexec-tests --test node --no-run
+	@echo "==> building the images"
+	@hack/real-node/images.sh
+	@echo "==> testing"
+	@$(BIN)/devcluster isolate -- cargo test --package kexec-tests --test node -- --test-threads 8
+
 .PHONY: check
 check: check-format check-lints check-generated check-dependencies check-scripts check-chart ## Run all that CI checks beside the tests.
 

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod cli;
 pub mod control_plane;
 pub mod demo;
+pub mod installation;
 pub mod kubeconfig;
 pub mod node;
 pub mod operator;

@@ -1,10 +1,14 @@
 //! The cluster all tests of a process share: control plane, process node, CRD and one installation of ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use kexec_api::names;
-use kexec_devcluster::{ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode};
+use kexec_devcluster::{
+    ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode, RealHost, RealNode,
+    RealNodeOptions, installation,
+};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, Config};
 use serde_json::{Value, json};
@@ -17,6 +21,12 @@ use crate::audit::AuditLog;
 /// Image that the process node runs as our runner.
 pub const RUNNER_IMAGE: &str = "kubernaut-runner:dev";
 
+/// Image of what targets run: real nodes have one of that name, the process node plays it.
+pub const WORKLOAD_IMAGE: &str = "nginx:1.29";
+
+/// Archives of the images that real nodes have.
+const IMAGES: [&str; 5] = ["controller", "runner", "sandbox", "stand-in", "workload"];
+
 /// The installation that scenes use unless they make one of their own. It has a suffix because one without would have
 /// its policies judge the executions of all others.
 pub const SHARED: Installation<'static> = Installation {
@@ -27,9 +37,14 @@ pub const SHARED: Installation<'static> = Installation {
 /// The shared cluster. It ends with the process: its programs die with whoever started them.
 pub struct Cluster {
     plane: ControlPlane,
-    node: ProcessNode,
+    nodes: Nodes,
     /// Keeps the tasks of the node alive.
     _runtime: Runtime,
+}
+
+enum Nodes {
+    Process(ProcessNode),
+    Real([RealNode; 2]),
 }
 
 /// Schema of `spec.executionConfig.monitoringConfig.progressInterval`.
@@ -37,6 +52,8 @@ const LOOSENED: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/
                         /properties/monitoringConfig/properties/progressInterval";
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+static REAL: OnceLock<Cluster> = OnceLock::new();
 
 impl Cluster {
     /// The shared cluster, started by whoever asks first.
@@ -55,12 +72,26 @@ impl Cluster {
             .expect("the cluster starts")
     }
 
+    /// The shared cluster with two real nodes and the operator in a pod. Only inside `devcluster isolate`.
+    pub async fn real() -> &'static Self {
+        let start = || REAL.get_or_init(Self::start_real);
+        tokio::task::spawn_blocking(start)
+            .await
+            .expect("the cluster starts")
+    }
+
+    fn start_real() -> Self {
+        let runtime = runtime();
+        let (plane, nodes) = runtime.block_on(start_real());
+        Self {
+            plane,
+            nodes: Nodes::Real(nodes),
+            _runtime: runtime,
+        }
+    }
+
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = runtime();
         let (plane, node) = runtime.block_on(async {
             let plane = ControlPlane::start(ControlPlaneOptions::default())
                 .await
@@ -76,7 +107,7 @@ impl Cluster {
         });
         Self {
             plane,
-            node,
+            nodes: Nodes::Process(node),
             _runtime: runtime,
         }
     }
@@ -87,10 +118,22 @@ impl Cluster {
         &self.plane
     }
 
-    /// The node.
+    /// The process node.
     #[must_use]
     pub fn node(&self) -> &ProcessNode {
-        &self.node
+        match &self.nodes {
+            Nodes::Process(node) => node,
+            Nodes::Real(_) => panic!("this cluster has real nodes"),
+        }
+    }
+
+    /// The real nodes.
+    #[must_use]
+    pub fn real_nodes(&self) -> &[RealNode] {
+        match &self.nodes {
+            Nodes::Process(_) => panic!("this cluster has a process node"),
+            Nodes::Real(nodes) => nodes,
+        }
     }
 
     /// How an administrator reaches it.
@@ -104,6 +147,53 @@ impl Cluster {
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(self.plane.audit_log())
     }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+async fn start_real() -> (ControlPlane, [RealNode; 2]) {
+    let root = repository();
+    let host = RealHost::prepare()
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    let mut options = ControlPlaneOptions {
+        listen: host.listen(),
+        ..ControlPlaneOptions::default()
+    };
+    // A kubelet on a busy machine may be late.
+    options.controllers.node_monitor_grace = Duration::from_secs(40);
+    let plane = ControlPlane::start(options)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    let images: Vec<_> = IMAGES
+        .map(|image| root.join(format!(".devcluster/images/{image}.tar")))
+        .into();
+    let node = |name: &str, number| {
+        let options = RealNodeOptions {
+            name: name.to_owned(),
+            number,
+            images: images.clone(),
+        };
+        RealNode::start(&host, &plane, options)
+    };
+    let (first, second) = tokio::join!(node("node-1", 0), node("node-2", 1));
+    let nodes = [first, second].map(|node| node.unwrap_or_else(|error| panic!("{error:?}")));
+    installation::install(&plane, &root)
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    (plane, nodes)
+}
+
+/// Root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// A program of ours, built beside this test.

@@ -20,7 +20,7 @@ use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use xtask::install::{Installation, LABEL_INSTALLATION};
 
-use super::cluster::{Cluster, SHARED, apply, install};
+use super::cluster::{Cluster, SHARED, WORKLOAD_IMAGE, apply, install};
 use super::operator::Operator;
 use super::rights::rights;
 use super::wait::{DEADLINE, eventually};
@@ -68,6 +68,12 @@ impl Scene {
         let client = Client::try_from(cluster.admin()).expect("a client");
         install(&client, &installation).await;
         Self::begin(cluster, namespace.clone(), &installation).await
+    }
+
+    /// A scene on real nodes, whose executions are run by the operator in its pod.
+    pub async fn real(name: &str) -> Self {
+        let installation = Installation::default();
+        Self::begin(Cluster::real().await, numbered(name), &installation).await
     }
 
     async fn begin(
@@ -173,7 +179,7 @@ impl Scene {
                 "selector": {"matchLabels": {"app": name}},
                 "template": {
                     "metadata": {"labels": {"app": name}, "annotations": {BEHAVIOR: behavior}},
-                    "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": "played"}]},
+                    "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "main", "image": WORKLOAD_IMAGE}]},
                 },
             },
         }))
