@@ -8,3 +8,12 @@
 )]
 
 mod actions;
+mod altered;
+mod demo;
+mod disruptions;
+mod drain;
+mod images;
+mod pod_security;
+mod records;
+mod sidecar;
+mod turns;
