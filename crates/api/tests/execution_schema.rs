@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use kexec_api::execution::spec::ExecutionConfig;
+use kexec_api::execution::spec::{ExecutionConfig, SHARED_PARAMETERS};
 use kexec_api::execution::{KubernetesExecution, crd};
 use serde_json::{Map, Value, json};
 
@@ -95,9 +95,25 @@ fn every_map_and_every_free_object_is_bounded() {
     let unbounded = problems(|_, schema| {
         let open = schema["additionalProperties"].is_object()
             || schema["x-kubernetes-preserve-unknown-fields"] == true;
-        open && !schema["maxProperties"].is_u64()
+        open && schema["type"] == "object" && !schema["maxProperties"].is_u64()
     });
     assert_eq!(unbounded, none());
+}
+
+#[test]
+fn only_what_admission_checks_by_its_form_is_without_a_type_and_says_its_form() {
+    let form = |path: &str| {
+        let mut all = SHARED_PARAMETERS.iter();
+        all.find(|one| path == format!(".spec.actionDefinition.{}", one.path()))
+            .map(|one| one.form.shown())
+    };
+    let unchecked = problems(|path, schema| {
+        let description = schema["description"].as_str().unwrap_or_default();
+        schema["type"].is_null() && form(path).is_none_or(|form| !description.starts_with(&form))
+    });
+    assert_eq!(unchecked, none());
+    let open = problems(|_, schema| schema["type"].is_null());
+    assert_eq!(open.len(), SHARED_PARAMETERS.len());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod bindings;
 pub mod chart;
 mod names;
+mod parameters;
 mod template;
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ pub fn install_objects(installation: &Installation<'_>) -> Result<Vec<Value>, In
     Ok(objects.into_iter().flatten().collect())
 }
 
-const POLICIES: [(&str, &str); 5] = [
+const POLICIES: [(&str, &str); 6] = [
     (
         "authorize-execution",
         include_str!("policies/authorize-execution.yaml"),
@@ -175,6 +176,10 @@ const POLICIES: [(&str, &str); 5] = [
     (
         "authorize-rollback",
         include_str!("policies/authorize-rollback.yaml"),
+    ),
+    (
+        "check-parameters",
+        include_str!("policies/check-parameters.yaml"),
     ),
     ("runner-fence", include_str!("policies/runner-fence.yaml")),
     (

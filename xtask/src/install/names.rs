@@ -6,7 +6,7 @@ use kexec_api::names::CONTROLLER_SERVICE_ACCOUNT;
 
 use super::bindings::{self, Reach, Subject};
 use super::template::Values;
-use super::{Installation, LABEL_INSTALLATION};
+use super::{Installation, LABEL_INSTALLATION, parameters};
 
 /// Accounts of the system namespace that may name another requester than themselves: the controller of
 /// workflows asks on behalf of a workflow's author.
@@ -61,6 +61,7 @@ impl<'a> Names<'a> {
             ("cluster-scoped-actions", self.actions_on(false)),
             ("namespaced-actions", self.actions_on(true)),
             ("executions-concerned", self.executions_concerned()),
+            ("parameter-rules", parameters::rules()),
             (
                 "right",
                 include_str!("policies/right.yaml").trim_end().to_owned(),

@@ -340,14 +340,3 @@ pub(crate) fn requester_extra(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn free_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "maxProperties": 256, "x-kubernetes-preserve-unknown-fields": true })
 }
-
-/// An amount of a resource.
-pub(crate) fn quantity(schema: &mut Schema) {
-    add_rules(
-        schema,
-        [(
-            "isQuantity(self)",
-            "is no amount: write a number, with a unit if needed, such as 500m or 2 of CPU, 512Mi or 2Gi of memory",
-        )],
-    );
-}

@@ -9,6 +9,8 @@ pub(super) const AN_OBJECT_NAME: &str =
     "is no object name: write lower-case letters, digits, '-' and '.'";
 pub(super) const A_TIMEOUT: &str =
     "is no valid duration: write a whole number and one unit (s, m or h), from 1s to 24h";
+const A_COUNT: &str =
+    "write a whole number from 0 to 2147483647, without quotes and without a decimal point";
 pub(super) const ONE_LINE: &str = "holds a control character (such as a tab, a line break or a change of direction): write it on one line";
 
 /// The parent of a field, the field, its value, and words of the refusal.
@@ -140,55 +142,151 @@ pub(super) fn parameters() -> Vec<Row> {
             PARAMETERS,
             "replicas",
             json!(-1),
-            &["parameters.replicas", "greater than or equal to 0"],
+            &["spec.actionDefinition.parameters.replicas is -1: ", A_COUNT],
         ),
         (
             PARAMETERS,
             "replicas",
             json!(2.5),
-            &["parameters.replicas", "must be of type integer"],
+            &[
+                "spec.actionDefinition.parameters.replicas is 2.5: ",
+                A_COUNT,
+            ],
         ),
         (
             PARAMETERS,
             "replicas",
             json!("3"),
-            &["parameters.replicas", "must be of type integer: \"string\""],
+            &[
+                "spec.actionDefinition.parameters.replicas is \"3\": ",
+                A_COUNT,
+            ],
         ),
         (
             PARAMETERS,
             "replicas",
             json!(2_147_483_648_u64),
-            &["parameters.replicas", "less than or equal to 2147483647"],
+            &[
+                "spec.actionDefinition.parameters.replicas is 2147483648: ",
+                A_COUNT,
+            ],
+        ),
+        (
+            PARAMETERS,
+            "replicas",
+            json!(1e12),
+            &[
+                "spec.actionDefinition.parameters.replicas is 1000000000000: ",
+                A_COUNT,
+            ],
+        ),
+        (
+            PARAMETERS,
+            "replicas",
+            json!(true),
+            &[
+                "spec.actionDefinition.parameters.replicas is true: ",
+                A_COUNT,
+            ],
+        ),
+        (
+            PARAMETERS,
+            "replicas",
+            json!([3]),
+            &[
+                "spec.actionDefinition.parameters.replicas is a list or an object: ",
+                A_COUNT,
+            ],
+        ),
+        (
+            PARAMETERS,
+            "replicas",
+            json!("x".repeat(65)),
+            &[
+                "spec.actionDefinition.parameters.replicas is text of 65 characters: ",
+                A_COUNT,
+            ],
+        ),
+        (
+            PARAMETERS,
+            "replicas",
+            json!("a\nb"),
+            &[
+                "spec.actionDefinition.parameters.replicas is text of 3 characters: ",
+                A_COUNT,
+            ],
         ),
         (
             PARAMETERS,
             "replicas",
             json!(1e30),
-            &["parameters.replicas"],
+            &["parameters.replicas is 1e+30: ", A_COUNT],
         ),
         (
             PARAMETERS,
             "dryRun",
             json!("yes"),
-            &["parameters.dryRun", "must be of type boolean"],
+            &["parameters.dryRun is \"yes\": write true or false, without quotes"],
+        ),
+        (
+            PARAMETERS,
+            "force",
+            json!("true"),
+            &["parameters.force is \"true\": write true or false, without quotes"],
         ),
         (
             PARAMETERS,
             "gracePeriodSeconds",
             json!(86_401),
-            &["parameters.gracePeriodSeconds", "86400"],
+            &["parameters.gracePeriodSeconds is 86401: write a whole number from 0 to 86400"],
+        ),
+        (
+            PARAMETERS,
+            "gracePeriodSeconds",
+            json!(true),
+            &["parameters.gracePeriodSeconds is true: write a whole number from 0 to 86400"],
         ),
         (
             PARAMETERS,
             "resourceLimits",
             json!({"cpu": "lots"}),
-            &["resourceLimits.cpu", "is no amount: write a number"],
+            &["parameters.resourceLimits.cpu is \"lots\": write an amount as text"],
+        ),
+        (
+            PARAMETERS,
+            "resourceRequests",
+            json!({"memory": 5}),
+            &["parameters.resourceRequests.memory is 5: write an amount as text"],
         ),
         (
             PARAMETERS,
             "drainTimeout",
             json!("soon"),
-            &["parameters.drainTimeout", "is no valid duration: write"],
+            &["parameters.drainTimeout is \"soon\": write a whole number and one unit (s, m or h)"],
+        ),
+        (
+            PARAMETERS,
+            "drainTimeout",
+            json!("25h"),
+            &["parameters.drainTimeout is \"25h\": write", "at most 24h"],
+        ),
+        (
+            PARAMETERS,
+            "drainTimeout",
+            json!(600),
+            &["parameters.drainTimeout is 600: write"],
+        ),
+        (
+            PARAMETERS,
+            "manifest",
+            json!({"kind": "Pod"}),
+            &["parameters.manifest is a list or an object: write text"],
+        ),
+        (
+            PARAMETERS,
+            "rollbackRevision",
+            json!(0),
+            &["parameters.rollbackRevision is 0: write a whole number from 1"],
         ),
         (
             PARAMETERS,

@@ -1,17 +1,14 @@
-//! The action, its metadata and its parameters (SP-08…SP-68). Whether the parameters suit the action is the action's
-//! own business; here stand only the types and bounds of those that several actions share.
+//! The action and its metadata (SP-08…SP-50). Which parameters there are stands in `parameters`.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::closed_enum::closed_enum;
 use crate::execution::schema::{self, LABEL_MAX, NAME_MAX};
+use crate::execution::spec::parameters;
 use crate::execution::spec::safety::RiskLevel;
 use crate::execution::spec::target::TargetResource;
-
-/// Longest manifest that fits in parameters, in bytes: the controller takes no more parameters than that in all.
-const MANIFEST_MAX: usize = 256 * 1024;
 
 /// What is to be done, and to what.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +27,7 @@ pub struct ActionDefinition {
     /// against the action's own schema, and one that the action does not know ends the execution as failed. Defaults
     /// are those of the action.
     #[serde(default)]
-    #[schemars(schema_with = "parameters")]
+    #[schemars(schema_with = "parameters::schema")]
     pub parameters: Map<String, Value>,
     /// Parameters whose values must not stand in this object. Each is read from a Secret in the operator's namespace
     /// by the runner only, and appears elsewhere by its name alone. Not performed by this version: an execution that
@@ -99,88 +96,4 @@ pub struct SecretKeyRef {
     /// Key within the Secret.
     #[schemars(length(min = 1, max = NAME_MAX), transform = schema::one_line)]
     pub key: String,
-}
-
-/// The types and bounds of the shared parameters (SP-51…SP-68), without defaults: a default would appear among every
-/// action's parameters. Unknown fields are kept at every level, so that the strict check sees and names them.
-fn parameters(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "default": {},
-        "maxProperties": 64,
-        "x-kubernetes-preserve-unknown-fields": true,
-        "properties": {
-            "dryRun": { "type": "boolean", "description": "Whether to stop after the dry run, so that nothing is written. Default of the actions: false." },
-            "force": { "type": "boolean", "description": "Whether to skip the checks dependency-validation and resource-ownership. The requester needs the verb `force` on the action. Default of the actions: false." },
-            "gracePeriodSeconds": { "type": "integer", "minimum": 0, "maximum": 86400, "description": "Seconds a pod is given to stop. Left out, the pod's own grace period applies." },
-            "replicas": { "type": "integer", "minimum": 0, "maximum": i32::MAX, "description": "Number of replicas to scale to." },
-            "resourceLimits": quantities("Resource limits to set on the containers."),
-            "resourceRequests": quantities("Resource requests to set on the containers."),
-            "drainTimeout": drain_timeout(),
-            "ignoreDaemonSets": { "type": "boolean", "description": "Whether a node counts as drained though pods of DaemonSets are left on it. Default of the actions: true." },
-            "deleteLocalData": { "type": "boolean", "description": "Whether pods with emptyDir volumes may be evicted, which deletes that data. Default of the actions: false." },
-            "manifest": { "type": "string", "maxLength": MANIFEST_MAX, "description": "Manifest in YAML to apply or delete, at most 256 KiB." },
-            "manifestUrl": { "type": "string", "maxLength": 2048, "description": "Address to fetch the manifest from. It is off unless the people who run the cluster allow its host." },
-            "expectedConditions": expected_conditions(),
-            "rollbackRevision": { "type": "integer", "minimum": 1, "description": "Revision to roll back to. Left out, the previous one." },
-            "customConfig": { "type": "object", "maxProperties": 64, "x-kubernetes-preserve-unknown-fields": true, "description": "Configuration for actions that declare one; it is refused for the others." },
-        },
-    })
-}
-
-/// Amounts of the three resources (SP-55…SP-60).
-fn quantities(description: &str) -> Value {
-    let quantity = |description: &str| {
-        let mut quantity =
-            json_schema!({ "type": "string", "maxLength": 64, "description": description });
-        schema::quantity(&mut quantity);
-        quantity
-    };
-    json!({
-        "type": "object",
-        "description": description,
-        "maxProperties": 16,
-        "x-kubernetes-preserve-unknown-fields": true,
-        "properties": {
-            "cpu": quantity("Amount of CPU, such as `500m` or `2`."),
-            "memory": quantity("Amount of memory, such as `512Mi` or `2Gi`."),
-            "storage": quantity("Amount of storage, such as `10Gi` or `1Ti`."),
-        },
-    })
-}
-
-/// Time for a node's drain (SP-61).
-fn drain_timeout() -> Schema {
-    let mut timeout = json_schema!({
-        "type": "string",
-        "description": "Time a node's drain may take, in seconds, minutes or hours, at most 24h. Default of the actions: `10m`.",
-    });
-    schema::duration(&mut timeout);
-    timeout
-}
-
-/// Conditions that prove the outcome (SP-66).
-fn expected_conditions() -> Value {
-    let word = |description: &str| {
-        let mut word =
-            json_schema!({ "type": "string", "maxLength": 317, "description": description });
-        schema::one_line(&mut word);
-        word
-    };
-    json!({
-        "type": "array",
-        "maxItems": 32,
-        "description": "Conditions the target must show after the action, besides what the action expects itself.",
-        "items": {
-            "type": "object",
-            "description": "One condition of the target.",
-            "maxProperties": 8,
-            "x-kubernetes-preserve-unknown-fields": true,
-            "properties": {
-                "type": word("Type of the condition, such as `Ready`."),
-                "status": word("Status the condition must have: `True`, `False` or `Unknown`."),
-                "reason": word("Reason the condition must have, where the live condition has one."),
-            },
-        },
-    })
 }

@@ -4,6 +4,7 @@ mod action_definition;
 mod control;
 mod execution_config;
 mod monitoring;
+mod parameters;
 mod references;
 mod requester;
 mod safety;
@@ -20,6 +21,7 @@ pub use action_definition::{
 pub use control::Control;
 pub use execution_config::{ExecutionConfig, Priority, RetryPolicy};
 pub use monitoring::{MonitoringConfig, ResourceMonitoring};
+pub use parameters::{Form, SHARED_PARAMETERS, SharedParameter};
 pub use references::{AlertRemediationRef, WorkflowExecutionRef};
 pub use requester::RequestedBy;
 pub use safety::{RiskLevel, RollbackConfig, RollbackTrigger, SafetyCheckType, SafetyConfig};
