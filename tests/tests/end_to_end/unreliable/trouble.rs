@@ -56,7 +56,9 @@ const ASKED_A_FEW_TIMES: [&str; 2] = ["get /readyz", "create subjectaccessreview
 /// What is not written any more once the outcome is proven, which may be so after a hang.
 const PASSES_BY_ITSELF: &str = "update kubernetesexecutions/status monitoring";
 /// What it does not try again: events are for people, and the sweep comes again.
-const TRIED_ONCE: [&str; 2] = ["create events", "list leases"];
+const TRIED_ONCE: [&str; 2] = [CREATE_EVENTS, "list leases"];
+/// Telling people.
+pub(super) const CREATE_EVENTS: &str = "create events";
 /// Most troubles in a row that a question of [`ASKED_A_FEW_TIMES`] gets.
 const FEW: usize = 3;
 
@@ -147,18 +149,18 @@ pub(super) fn on_calls(classes: &Classes) -> Vec<Plan> {
         .cloned()
         .partition(|class| TRIED_ONCE.contains(&class.as_str()));
     for class in often {
-        let mut troubles = ON_CALLS.to_vec();
         if class.starts_with("update kubernetesexecutions/status") {
-            troubles.insert(0, Trouble::Answer(409));
+            // Alone: what a conflict leaves behind must do no harm to the very next try.
+            plans.push(at_the_first_of([&class].into_iter(), Trouble::Answer(409)));
         }
         let in_a_row = if ASKED_A_FEW_TIMES.contains(&class.as_str()) {
             FEW
         } else if class == PASSES_BY_ITSELF {
             1
         } else {
-            troubles.len()
+            ON_CALLS.len()
         };
-        plans.extend(troubles.chunks(in_a_row).map(|troubles| Plan {
+        plans.extend(ON_CALLS.chunks(in_a_row).map(|troubles| Plan {
             calls: [(class.clone(), troubles.to_vec())].into(),
             ..Plan::default()
         }));
@@ -311,10 +313,14 @@ impl Plan {
         self.calls.keys().chain(events).cloned().collect()
     }
 
-    /// Whether the first event about the execution, that it has started, cannot come.
-    pub(super) fn loses_the_first_event(&self) -> bool {
-        let troubles = self.calls.get("create events");
-        troubles.is_some_and(|troubles| !matches!(troubles.as_slice(), [Trouble::Late(_)]))
+    /// Whether it is to be seen that people are told in spite of it: an event that was lost is not sent again, and holds
+    /// up none behind it; an intent that was recorded after a conflict is told as any other.
+    pub(super) fn is_about_what_people_are_told(&self) -> bool {
+        let classes = [
+            CREATE_EVENTS,
+            "update kubernetesexecutions/status executing",
+        ];
+        classes.iter().any(|class| self.calls.contains_key(*class))
     }
 
     /// What was planned and has not come.
