@@ -79,7 +79,6 @@ fn at_its_place() -> Vec<Case> {
         (action("actionType"), json!("Scale-It")),
         (action("actionMetadata/prerequisites/*"), json!(ONE_LINE)),
         (action("actionMetadata/version"), json!("1.2")),
-        (action("parameters/drainTimeout"), json!("soon")),
         (
             action("parameters/expectedConditions/*/reason"),
             json!(ONE_LINE),
@@ -92,12 +91,6 @@ fn at_its_place() -> Vec<Case> {
             action("parameters/expectedConditions/*/type"),
             json!(ONE_LINE),
         ),
-        (action("parameters/resourceLimits/cpu"), json!("lots")),
-        (action("parameters/resourceLimits/memory"), json!("lots")),
-        (action("parameters/resourceLimits/storage"), json!("lots")),
-        (action("parameters/resourceRequests/cpu"), json!("lots")),
-        (action("parameters/resourceRequests/memory"), json!("lots")),
-        (action("parameters/resourceRequests/storage"), json!("lots")),
         (action("parametersFrom/*/name"), json!(ONE_LINE)),
         (action("parametersFrom/*/secretKeyRef/key"), json!(ONE_LINE)),
         (
