@@ -35,7 +35,7 @@ enum Ask {
 struct Case {
     policy: &'static str,
     /// The beginning of the validation's message.
-    message: &'static str,
+    message: String,
     /// What whoever asks is told.
     told: String,
     who: Client,
@@ -120,7 +120,7 @@ impl Case {
     }
 
     fn is_of(&self, validation: &Validation) -> bool {
-        self.policy == validation.policy && validation.message.starts_with(self.message)
+        self.policy == validation.policy && validation.message.starts_with(&self.message)
     }
 }
 
@@ -143,7 +143,7 @@ async fn of_authorization(scene: &Scene) -> Vec<Case> {
     let by_clerk = asked_by(scene, &json!({"username": scene.username("clerk")}));
     let case = |message, told: &str, who, execution| Case {
         policy: POLICY,
-        message,
+        message: str::to_owned(message),
         told: told.to_owned(),
         who,
         ask: Ask::execution(execution),
@@ -197,7 +197,7 @@ async fn of_further_verbs(scene: &Scene) -> Vec<Case> {
     undone["spec"]["control"] = json!({"rollback": true});
     let case = |policy, message, told: &str, execution| Case {
         policy,
-        message,
+        message: str::to_owned(message),
         told: told.to_owned(),
         who: painter.clone(),
         ask: Ask::execution(execution),
@@ -234,7 +234,7 @@ fn of_the_fence(scene: &Scene) -> Vec<Case> {
     });
     let case = |policy, message: &'static str, who, ask| Case {
         policy,
-        message,
+        message: str::to_owned(message),
         told: message.to_owned(),
         who,
         ask,
@@ -261,6 +261,31 @@ fn of_the_fence(scene: &Scene) -> Vec<Case> {
     ]
 }
 
+/// Cases of the policy about the shared parameters: a list fits none of them.
+fn of_parameters(scene: &Scene, validations: &[Validation]) -> Vec<Case> {
+    const POLICY: &str = "kexec-check-parameters";
+    let of_it = validations.iter().filter(|one| one.policy == POLICY);
+    let case = |validation: &Validation| {
+        let (field, _) = validation
+            .message
+            .split_once(" does not fit")
+            .expect("a field");
+        let mut execution = asked_by(scene, &json!({"username": "root"}));
+        let place = field
+            .split('.')
+            .fold(&mut execution, |place, step| &mut place[step]);
+        *place = json!([]);
+        Case {
+            policy: POLICY,
+            message: format!("{field} does not fit"),
+            told: format!("{field} is a list or an object"),
+            who: scene.acting_as("root", &["system:masters"]),
+            ask: Ask::execution(execution),
+        }
+    };
+    of_it.map(case).collect()
+}
+
 /// Has nobody stamp the requester any more: what a policy says of a requester is about what people write then.
 async fn without_a_stamp(scene: &Scene) {
     let name = format!("kexec-stamp-requester-{}", scene.suffix);
@@ -271,13 +296,13 @@ async fn without_a_stamp(scene: &Scene) {
 async fn set_expression(scene: &Scene, validation: &Validation, expression: &str) -> String {
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(scene.client.clone());
     let name = format!("{}-{}", validation.policy, scene.suffix);
-    let path = format!("/spec/validations/{}/expression", validation.number);
+    let pointer = format!("/spec/validations/{}/expression", validation.number);
     let live = serde_json::to_value(policies.get(&name).await.expect("a policy")).expect("JSON");
     let before = live
-        .pointer(&path)
+        .pointer(&pointer)
         .and_then(Value::as_str)
         .expect("an expression");
-    let patch = json!([{"op": "replace", "path": path, "value": expression}]);
+    let patch = json!([{"op": "replace", "path": pointer, "value": expression}]);
     let patch = Patch::<()>::Json(serde_json::from_value(patch).expect("a patch"));
     policies
         .patch(&name, &PatchParams::default(), &patch)
@@ -297,6 +322,7 @@ async fn each_validation_alone_refuses_its_case_with_its_own_message() {
 
     let validations = validations();
     assert!(!validations.is_empty());
+    cases.extend(of_parameters(&scene, &validations));
     for validation in &validations {
         let what = format!("{}: \"{}\"", validation.policy, validation.message);
         let claimed: Vec<&Case> = cases.iter().filter(|case| case.is_of(validation)).collect();
