@@ -37,6 +37,15 @@ pub const LABEL_TOMBSTONE: &str = "kubernaut.io/tombstone";
 /// Pod-template annotation that holds the work order as JSON.
 pub const ANNOTATION_WORK_ORDER: &str = "kubernaut.io/work-order";
 
+/// Marks a ConfigMap that keeps a plan.
+pub const LABEL_PLAN: &str = "kubernaut.io/plan";
+/// Annotation of such a ConfigMap: hash of the plan.
+pub const ANNOTATION_PLAN_HASH: &str = "kubernaut.io/plan-hash";
+/// Key of such a ConfigMap that holds the plan as JSON, and name of the file a runner finds it in.
+pub const PLAN_KEY: &str = "plan.json";
+/// Folder in which a runner finds such a plan.
+pub const PLAN_FOLDER: &str = "/etc/kexec/plan";
+
 /// The runner's work order as JSON, read from [`ANNOTATION_WORK_ORDER`].
 pub const ENV_WORK_ORDER: &str = "KEXEC_WORK_ORDER";
 /// Hash the plan in the work order must have; a literal, so that an edited annotation is noticed.
@@ -51,6 +60,12 @@ pub const ENV_JOB_UID: &str = "KEXEC_JOB_UID";
 pub const LABEL_JOB_UID: &str = "batch.kubernetes.io/controller-uid";
 /// File that takes the termination message instead of `/dev/termination-log`.
 pub const ENV_TERMINATION_LOG: &str = "KEXEC_TERMINATION_LOG";
+
+/// File that holds the plan, where the work order leaves it out because it is kept in a ConfigMap.
+pub const ENV_PLAN_FILE: &str = "KEXEC_PLAN_FILE";
+/// Folder that stands for the root of the container's file system where a process has none of its own, as on the process
+/// node of a development cluster.
+pub const ENV_ROOT: &str = "KEXEC_ROOT";
 
 /// Name of the container that writes.
 pub const CONTAINER_EXECUTE: &str = "execute";
@@ -72,6 +87,12 @@ pub fn job_name(execution_uid: &str, attempt: u32, stage: Stage) -> String {
         Stage::Rollback => 'r',
     };
     format!("kexec-{execution_uid}-{attempt}-{letter}")
+}
+
+/// Name of the ConfigMap that keeps the plan of an execution.
+#[must_use]
+pub fn plan_name(execution_uid: &str) -> String {
+    format!("kexec-plan-{execution_uid}")
 }
 
 /// An action type as label value and name part: `scale_deployment` becomes `scale-deployment` (ADR-12).

@@ -1,7 +1,7 @@
 //! What the operator remembers of an execution from one reconcile to the next. All of it can be lost: status, Jobs and
 //! claims tell the rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,7 @@ pub struct Memory {
     executions: Mutex<HashMap<String, Remembered>>,
     answers: Mutex<HashMap<Question, (Answer, Instant)>>,
     probe: Mutex<Option<(kexec_core::view::Connectivity, Instant)>>,
+    plans: Mutex<HashSet<String>>,
 }
 
 impl Memory {
@@ -77,6 +78,19 @@ impl Memory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(uid)
+    }
+
+    /// A plan of this execution is, or may be, kept in a ConfigMap.
+    pub fn plan_kept(&self, uid: &str) {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.insert(uid.to_owned());
+    }
+
+    /// Whether one may be; from now on none is known of.
+    #[must_use]
+    pub fn forget_plan(&self, uid: &str) -> bool {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.remove(uid)
     }
 
     /// Answers that are still believed.

@@ -18,4 +18,5 @@ pub mod request;
 pub mod risk;
 pub mod settings;
 pub mod status;
+pub mod storage;
 pub mod view;

@@ -8,7 +8,7 @@ use kexec_api::plan::{ObjectRef, PlanContent, PlanHash};
 use serde_json::Value;
 
 use crate::request::{Refusal, Request};
-use crate::settings::MAX_PLAN_BYTES;
+use crate::settings::MAX_STORED_PLAN_BYTES;
 
 /// A plan, pinned by its hash.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,12 +199,12 @@ fn pin(request: &Request<'_>, target: &Target, draft: Draft) -> Result<Planned, 
     let bytes = serde_json::to_vec(&content)
         .map_err(|error| failed(&error))?
         .len();
-    if bytes > MAX_PLAN_BYTES {
+    if bytes > MAX_STORED_PLAN_BYTES {
         return Err(Refusal::new(
             Reason::PlanTooLarge,
             format!(
-                "spec.actionDefinition.parameters asks for a plan of {bytes} bytes, and this version stores at most \
-                 {MAX_PLAN_BYTES} (old and new values stand in it about five times): change fewer or smaller values"
+                "spec.actionDefinition.parameters asks for a plan of {bytes} bytes, and at most {MAX_STORED_PLAN_BYTES} can \
+                 be stored (old and new values stand in it about five times): change fewer or smaller values"
             ),
         ));
     }

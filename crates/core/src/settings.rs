@@ -6,8 +6,10 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Toleration;
 use serde::Deserialize;
 
-/// Bytes of canonical JSON a plan may have to live in status and in the Job's annotation.
+/// Bytes of JSON a plan may have to live in status and in the Job's annotation; a larger one lives in a ConfigMap.
 pub const MAX_PLAN_BYTES: usize = 24 * 1024;
+/// Bytes of JSON a plan may have at all; the API server takes about a mebibyte.
+pub const MAX_STORED_PLAN_BYTES: usize = 900 * 1024;
 /// Bytes of JSON that parameters may have; the API server itself takes about a megabyte.
 pub const MAX_PARAMETER_BYTES: usize = 256 * 1024;
 

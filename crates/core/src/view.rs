@@ -61,6 +61,10 @@ pub struct Gathered {
     pub intended: Option<Box<Planned>>,
     /// The plan of a recorded intent, as its Job or its status holds it.
     pub stored_plan: Option<Box<PlanContent>>,
+    /// Whether the plan is known to be kept in its ConfigMap.
+    pub plan_is_kept: bool,
+    /// Whether the plan was looked for in its ConfigMap.
+    pub plan_was_read: bool,
     /// Whether the execution was read from the API server, not from the watch, after its intent was recorded.
     pub is_fresh: bool,
     /// What is seen of the attempt that status names.

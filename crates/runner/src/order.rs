@@ -2,7 +2,8 @@
 //! checked; nothing is sent.
 
 use kexec_api::names::{
-    ENV_JOB_UID, ENV_PLAN_HASH, ENV_POD_NAMESPACE, ENV_POD_UID, ENV_WORK_ORDER,
+    ENV_JOB_UID, ENV_PLAN_FILE, ENV_PLAN_HASH, ENV_POD_NAMESPACE, ENV_POD_UID, ENV_ROOT,
+    ENV_WORK_ORDER,
 };
 use kexec_api::plan::{HashPlanError, PlanHash, Step};
 use kexec_api::work::{Stage, WorkOrder};
@@ -22,6 +23,24 @@ pub enum ReadOrderError {
     /// The work order is not one.
     #[error("failed to read the work order in the environment variable \"{ENV_WORK_ORDER}\"")]
     ParseOrder(#[source] serde_json::Error),
+    /// The file that holds the plan cannot be read.
+    #[error("failed to read the plan from \"{path}\"")]
+    ReadPlanFile {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file that holds the plan holds none.
+    #[error("failed to understand the plan in \"{path}\"")]
+    ParsePlanFile {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The plan has no canonical form.
     #[error("failed to compute the plan's hash")]
     HashPlan(#[source] HashPlanError),
@@ -106,8 +125,7 @@ pub fn read(
             .filter(|value| !value.is_empty())
             .ok_or(ReadOrderError::FindVariable(name))
     };
-    let order: WorkOrder =
-        serde_json::from_str(&variable(ENV_WORK_ORDER)?).map_err(ReadOrderError::ParseOrder)?;
+    let order = order_of(&variable(ENV_WORK_ORDER)?, &environment)?;
     check_hash(&order, PlanHash::from(variable(ENV_PLAN_HASH)?))?;
     if order.stage == Stage::Rollback && order.plan.rollback.is_empty() {
         return Err(ReadOrderError::FindInverseSteps);
@@ -122,6 +140,28 @@ pub fn read(
         })
     };
     Ok(Assignment { order, mode })
+}
+
+/// The order, with its plan from the file that holds it where the order leaves it out.
+fn order_of(
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<WorkOrder, ReadOrderError> {
+    let Some(file) = environment(ENV_PLAN_FILE).filter(|file| !file.is_empty()) else {
+        return serde_json::from_str(text).map_err(ReadOrderError::ParseOrder);
+    };
+    let path = environment(ENV_ROOT).unwrap_or_default() + &file;
+    let plan = std::fs::read(&path).map_err(|source| ReadOrderError::ReadPlanFile {
+        path: path.clone(),
+        source,
+    })?;
+    let plan: Value = serde_json::from_slice(&plan)
+        .map_err(|source| ReadOrderError::ParsePlanFile { path, source })?;
+    let mut order: Value = serde_json::from_str(text).map_err(ReadOrderError::ParseOrder)?;
+    if let Some(order) = order.as_object_mut() {
+        order.insert("plan".to_owned(), plan);
+    }
+    serde_json::from_value(order).map_err(ReadOrderError::ParseOrder)
 }
 
 /// The order, its plan and the Job must agree on one hash.

@@ -22,6 +22,7 @@ mod load;
 mod losses;
 mod lost_pods;
 mod nodes;
+mod plans;
 mod refusals;
 mod resource;
 mod rollback;

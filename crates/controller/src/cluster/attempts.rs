@@ -231,7 +231,7 @@ impl Cluster {
 }
 
 /// What is gone, or another one by now, needs nothing more.
-fn present<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
+pub(super) fn present<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match result {
         Ok(object) => Ok(Some(object)),
         Err(error) => match error.class() {

@@ -6,6 +6,7 @@ mod attempts;
 mod depth;
 mod error;
 mod executions;
+mod plans;
 mod policies;
 pub mod reads;
 

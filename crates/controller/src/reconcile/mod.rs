@@ -3,6 +3,7 @@
 mod gather;
 mod orphans;
 mod perform;
+mod plans;
 mod record;
 mod undecodable;
 

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use tokio::sync::mpsc;
 
 use super::Context;
+use super::plans;
 use super::record::release;
 use crate::cluster::CallError;
 
@@ -44,6 +45,7 @@ impl Orphans {
                     for job in context.attempts.jobs_of(&uid) {
                         look_after(job, &context, &again).await;
                     }
+                    plans::forget(&uid, &context).await;
                 }
                 Some(job) = self.jobs.recv() => look_after(job, &context, &again).await,
                 Some(job) = due.recv() => look_after(job, &context, &again).await,
@@ -53,6 +55,9 @@ impl Orphans {
                     }
                     if let Err(error) = sweep_tombstones(&context).await {
                         tracing::warn!(%error, "tombstones were not swept");
+                    }
+                    if let Err(error) = plans::sweep(&context).await {
+                        tracing::warn!(%error, "plans were not swept");
                     }
                 }
             }
@@ -138,6 +143,8 @@ async fn stop(job: &str, context: &Context) -> Result<Option<Timestamp>, CallErr
             | Decision::Record(_)
             | Decision::RecordIntent(..)
             | Decision::Refresh
+            | Decision::KeepPlan(_)
+            | Decision::ReadPlan
             | Decision::CreateJob(_)
             | Decision::ReadStartEvents
             | Decision::Watch(_)

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kexec_api::names;
 use kexec_core::access::Question;
 use kexec_core::attempt::{Claim, Presence};
 use kexec_core::decide::{Decision, Whose};
 use kexec_core::facts::Need;
 use kexec_core::queue::{Ticket, Turn};
+use kexec_core::storage;
 use kube::runtime::controller::Action;
 
 use super::gather::State;
@@ -44,6 +47,8 @@ pub(super) async fn perform(
             return record_intent(&status, planned, state, context).await;
         }
         Decision::Refresh => return refresh(state, context).await,
+        Decision::KeepPlan(plan) => keep_plan(&plan, state, context).await?,
+        Decision::ReadPlan => read_plan(state, context).await?,
         Decision::CreateJob(job) => create_job(&job, state, context).await?,
         Decision::ReadStartEvents => {
             state.gathered.start_events = Some(
@@ -169,6 +174,32 @@ async fn ask(questions: Vec<Question>, state: &mut State, context: &Context) {
 
 fn took(start: Instant) -> SignedDuration {
     SignedDuration::try_from(start.elapsed()).unwrap_or(SignedDuration::MAX)
+}
+
+async fn keep_plan(
+    plan: &ConfigMap,
+    state: &mut State,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    context.memory.plan_kept(&state.uid());
+    let problem = context.cluster.keep_plan(plan).await;
+    state.gathered.create_problem = problem.map_err(ReconcileError::Call)?;
+    state.gathered.plan_is_kept = state.gathered.create_problem.is_none();
+    Ok(())
+}
+
+async fn read_plan(state: &mut State, context: &Context) -> Result<(), ReconcileError> {
+    let name = names::plan_name(&state.uid());
+    let found = context.cluster.plan(&name).await;
+    let found = found.map_err(ReconcileError::Call)?;
+    let status = state.execution.status.as_ref();
+    let hash = status.and_then(|status| status.plan.as_ref()?.hash.as_deref());
+    state.gathered.stored_plan = found
+        .zip(hash)
+        .and_then(|(found, hash)| storage::read(&found, hash))
+        .map(Box::new);
+    state.gathered.plan_was_read = true;
+    Ok(())
 }
 
 async fn stop_pod(state: &State, context: &Context) -> Result<(), ReconcileError> {

@@ -12,9 +12,11 @@ mod start;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kexec_actions::facts::Need;
 use kexec_api::condition::Reason;
 use kexec_api::execution::KubernetesExecutionStatus;
+use kexec_api::execution::status::PlanStorage;
 use kexec_api::phase::Phase;
 
 use crate::access::Question;
@@ -44,6 +46,10 @@ pub enum Decision {
     RecordIntent(Box<KubernetesExecutionStatus>, Box<Planned>),
     /// Read the execution itself from the API server.
     Refresh,
+    /// Keep the plan in this ConfigMap.
+    KeepPlan(Box<ConfigMap>),
+    /// Read the plan from its ConfigMap.
+    ReadPlan,
     /// Create the Job.
     CreateJob(Box<Job>),
     /// Read what the events of the Job say.
@@ -93,6 +99,8 @@ impl Decision {
             Self::Record(_) => "record",
             Self::RecordIntent(..) => "record-intent",
             Self::Refresh => "refresh",
+            Self::KeepPlan(_) => "keep-plan",
+            Self::ReadPlan => "read-plan",
             Self::CreateJob(_) => "create-job",
             Self::ReadStartEvents => "read-start-events",
             Self::Tombstone(_) => "tombstone",
@@ -136,6 +144,14 @@ fn finish(view: &View<'_>, finish: &Finish) -> Decision {
         Err(not_due) => status::finished(view, &finish.clone().not_undone(not_due)),
     };
     Decision::Record(Box::new(status))
+}
+
+/// The look for a plan that is not at hand, where there is a place left to look.
+fn look_for_plan(view: &View<'_>) -> Option<Decision> {
+    let status = view.execution.status.as_ref();
+    let stored = status.and_then(|status| status.plan.as_ref()?.stored);
+    let is_kept = stored == Some(PlanStorage::ConfigMap);
+    (is_kept && view.plan().is_none() && !view.gathered.plan_was_read).then_some(Decision::ReadPlan)
 }
 
 /// Waits until a moment.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kexec_actions::metadata::Metadata;
 use kexec_api::condition::Reason;
+use kexec_api::execution::status::PlanStorage;
 use kexec_api::plan::{PlanContent, PlanHash};
 use kexec_api::work::{ExecutionRef, Stage, WorkOrder};
 
@@ -10,6 +11,7 @@ use super::Decision;
 use super::execute::FIRST_ATTEMPT;
 use crate::job::{self, JobOrder};
 use crate::request::Refusal;
+use crate::storage::{config_map, storage};
 use crate::view::View;
 
 /// What a Job is ordered for.
@@ -32,6 +34,11 @@ impl Order<'_> {
     pub(super) fn job(&self, view: &View<'_>) -> Result<Decision, Refusal> {
         let metadata = &view.execution.metadata;
         let ((content, hash), (start, deadline)) = (self.plan, self.time);
+        let is_kept = storage(view.execution, content) == PlanStorage::ConfigMap;
+        if is_kept && !view.gathered.plan_is_kept {
+            let config_map = config_map(view.execution, self.plan, view.settings);
+            return Ok(Decision::KeepPlan(Box::new(config_map)));
+        }
         let order = WorkOrder {
             execution: ExecutionRef {
                 namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -44,7 +51,7 @@ impl Order<'_> {
             plan: content.clone(),
             plan_hash: hash.clone(),
         };
-        let order_json = serde_json::to_string(&order).map_err(|error| {
+        let order_json = written(&order, is_kept).map_err(|error| {
             let message = format!("failed to write the work order: {error}");
             Refusal::new(Reason::InternalError, message)
         })?;
@@ -52,6 +59,7 @@ impl Order<'_> {
             &JobOrder {
                 order: &order,
                 order_json,
+                plan_is_kept: is_kept,
                 metadata: self.metadata,
                 dry_run: self.dry_run,
                 now: view.now,
@@ -61,4 +69,14 @@ impl Order<'_> {
         );
         Ok(Decision::CreateJob(Box::new(job)))
     }
+}
+
+/// The work order as JSON, without the plan where the runner finds that in a file.
+fn written(order: &WorkOrder, plan_is_kept: bool) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(order)?;
+    if let (true, Some(order)) = (plan_is_kept, value.as_object_mut()) {
+        order.remove("plan");
+        return serde_json::to_string(&value);
+    }
+    serde_json::to_string(order)
 }

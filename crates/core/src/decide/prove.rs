@@ -7,7 +7,7 @@ use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::plan::PlanContent;
 use kexec_api::work::WorkResult;
 
-use super::{Decision, wait_until};
+use super::{Decision, look_for_plan, wait_until};
 use crate::attempt::End;
 use crate::proof::{self, Effect, Judgement, Verdict};
 use crate::request::health_check_timeout;
@@ -191,7 +191,8 @@ impl Look {
 
 fn judge(view: &View<'_>) -> Looked {
     let Some(plan) = view.plan() else {
-        return Looked::NoPlan;
+        let look = look_for_plan(view).map(Box::new);
+        return look.map_or(Looked::NoPlan, Looked::Decide);
     };
     match &view.gathered.proof {
         None => Looked::Decide(Box::new(Decision::Watch(proof::needs(plan)))),

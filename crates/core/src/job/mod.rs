@@ -28,6 +28,8 @@ pub struct JobOrder<'a> {
     pub order: &'a WorkOrder,
     /// The work order as JSON: what the runner reads.
     pub order_json: String,
+    /// Whether the plan is kept in a ConfigMap, which the runner finds as a file.
+    pub plan_is_kept: bool,
     /// What the action says of itself.
     pub metadata: &'a Metadata,
     /// Whether the Job only tries the writes (BR-EXEC-011).

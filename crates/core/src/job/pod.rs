@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, ConfigMapProjection, Container, DownwardAPIProjection,
-    DownwardAPIVolumeFile, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, NodeAffinity,
-    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
-    PodSecurityContext, PodSpec, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
-    SecurityContext, ServiceAccountTokenProjection, Toleration, Volume, VolumeMount,
-    VolumeProjection,
+    Affinity, Capabilities, ConfigMapProjection, ConfigMapVolumeSource, Container,
+    DownwardAPIProjection, DownwardAPIVolumeFile, EnvVar, EnvVarSource, KeyToPath,
+    LocalObjectReference, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, ProjectedVolumeSource, ResourceRequirements,
+    SeccompProfile, SecurityContext, ServiceAccountTokenProjection, Toleration, Volume,
+    VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kexec_actions::metadata::Resources;
@@ -23,6 +23,8 @@ use crate::settings::{Amounts, RunnerPod, Settings};
 const TOKEN_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Name of the volume that holds them.
 const TOKEN_VOLUME: &str = "api-access";
+/// Name of the volume that holds a plan which is kept in a ConfigMap.
+const PLAN_VOLUME: &str = "plan";
 /// Shortest lifetime of the token, in seconds, that the API server takes.
 const MIN_TOKEN_SECONDS: i64 = 600;
 /// By how much the token outlives the deadline, in seconds.
@@ -76,7 +78,7 @@ pub(super) fn spec(job: &JobOrder<'_>, settings: &Settings, seconds: i64) -> Pod
             }),
             ..PodSecurityContext::default()
         }),
-        volumes: Some(vec![api_access(seconds)]),
+        volumes: Some(volumes(job, seconds)),
         init_containers,
         containers,
         ..PodSpec::default()
@@ -94,19 +96,7 @@ fn runner(job: &JobOrder<'_>, settings: &Settings, name: &str, arguments: &[&str
                 .map(|argument| (*argument).to_owned())
                 .collect(),
         ),
-        env: Some(vec![
-            from_field(
-                names::ENV_WORK_ORDER,
-                &format!("metadata.annotations['{}']", names::ANNOTATION_WORK_ORDER),
-            ),
-            literal(names::ENV_PLAN_HASH, job.order.plan_hash.as_str()),
-            from_field(names::ENV_POD_NAMESPACE, "metadata.namespace"),
-            from_field(names::ENV_POD_UID, "metadata.uid"),
-            from_field(
-                names::ENV_JOB_UID,
-                "metadata.labels['batch.kubernetes.io/controller-uid']",
-            ),
-        ]),
+        env: Some(environment(job)),
         resources: Some(resources(job, &settings.runner_pod)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -117,14 +107,57 @@ fn runner(job: &JobOrder<'_>, settings: &Settings, name: &str, arguments: &[&str
             }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: TOKEN_VOLUME.to_owned(),
-            mount_path: TOKEN_MOUNT.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some(mounts(job)),
         ..Container::default()
     }
+}
+
+fn environment(job: &JobOrder<'_>) -> Vec<EnvVar> {
+    let mut environment = vec![
+        from_field(
+            names::ENV_WORK_ORDER,
+            &format!("metadata.annotations['{}']", names::ANNOTATION_WORK_ORDER),
+        ),
+        literal(names::ENV_PLAN_HASH, job.order.plan_hash.as_str()),
+        from_field(names::ENV_POD_NAMESPACE, "metadata.namespace"),
+        from_field(names::ENV_POD_UID, "metadata.uid"),
+        from_field(
+            names::ENV_JOB_UID,
+            "metadata.labels['batch.kubernetes.io/controller-uid']",
+        ),
+    ];
+    if job.plan_is_kept {
+        let file = format!("{}/{}", names::PLAN_FOLDER, names::PLAN_KEY);
+        environment.push(literal(names::ENV_PLAN_FILE, &file));
+    }
+    environment
+}
+
+fn mounts(job: &JobOrder<'_>) -> Vec<VolumeMount> {
+    let mount = |name: &str, path: &str| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    let plan = job
+        .plan_is_kept
+        .then(|| mount(PLAN_VOLUME, names::PLAN_FOLDER));
+    std::iter::once(mount(TOKEN_VOLUME, TOKEN_MOUNT))
+        .chain(plan)
+        .collect()
+}
+
+fn volumes(job: &JobOrder<'_>, seconds: i64) -> Vec<Volume> {
+    let plan = job.plan_is_kept.then(|| Volume {
+        name: PLAN_VOLUME.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: names::plan_name(&job.order.execution.uid),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
+    std::iter::once(api_access(seconds)).chain(plan).collect()
 }
 
 fn literal(name: &str, value: &str) -> EnvVar {

@@ -20,6 +20,7 @@ use crate::outcome::quote;
 use crate::planning::Planned;
 use crate::request::{Refusal, Request};
 use crate::risk;
+use crate::storage::storage;
 use crate::view::View;
 
 /// Waiting for a turn, or for the installation to be fit to act.
@@ -175,7 +176,8 @@ fn intent(
         .as_deref()
         .unwrap_or_default();
     status.queue = None;
-    status.plan = Some(plan::shown(planned, namespace));
+    let stored = storage(view.execution, &planned.content);
+    status.plan = Some(plan::shown(planned, namespace, stored));
     status.validation_results = Some(ValidationResults {
         pre_execution_validation: Some(PreExecutionValidation {
             passed: Some(true),

@@ -17,7 +17,7 @@ const LISTED: usize = 20;
 const LISTED_BYTES: usize = 4 * 1024;
 
 /// The plan as people read it.
-pub(super) fn shown(planned: &Planned, namespace: &str) -> PlanStatus {
+pub(super) fn shown(planned: &Planned, namespace: &str, stored: PlanStorage) -> PlanStatus {
     let content = disclosed(&planned.content, namespace);
     let listed = content.steps.iter().take(LISTED).map(operation);
     let (operations, unlisted) = within(LISTED_BYTES, listed);
@@ -39,7 +39,7 @@ pub(super) fn shown(planned: &Planned, namespace: &str) -> PlanStatus {
             .map(ToString::to_string)
             .collect(),
         forecast: None,
-        stored: Some(PlanStorage::Status),
+        stored: Some(stored),
     }
 }
 
@@ -50,14 +50,14 @@ pub(super) fn kept(planned: &Planned, namespace: &str) -> Map<String, Value> {
     let is_plain = content == planned.content;
     let fits = serde_json::to_vec(&content).is_ok_and(|json| json.len() <= MAX_PLAN_BYTES);
     let texts = match (is_plain, fits) {
-        (true, _) => "plain",
+        (true, true) => "plain",
         (false, true) => "hashed",
-        (false, false) => "omitted",
+        (true | false, false) => "omitted",
     };
     let mut state = Map::new();
     state.insert("planHash".to_owned(), planned.hash.as_str().into());
     state.insert("texts".to_owned(), texts.into());
-    if is_plain || fits {
+    if fits {
         let plan = serde_json::to_value(&content).unwrap_or_default();
         state.insert("plan".to_owned(), plan);
     }

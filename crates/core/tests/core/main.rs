@@ -21,3 +21,4 @@ mod rollback;
 mod sequences;
 mod start;
 mod stopped;
+mod storage;

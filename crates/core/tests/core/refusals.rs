@@ -155,8 +155,8 @@ fn a_plan_that_cannot_be_stored_is_refused() {
     let change = ConfigChange {
         from: "web",
         keys: 40,
-        before: "b".repeat(400),
-        after: "a".repeat(400),
+        before: "b".repeat(5_000),
+        after: "a".repeat(5_000),
     };
     let (reason, message) = told(&World::config_map(&change));
     assert_eq!(reason, "PlanTooLarge");

@@ -271,6 +271,8 @@ impl Cluster {
                 self.job = None;
                 self.runner = None;
             }
+            Decision::KeepPlan(_) => gathered.plan_is_kept = true,
+            Decision::ReadPlan => gathered.plan_was_read = true,
             Decision::DeleteExecution | Decision::Wait { .. } => {}
         }
     }

@@ -5,7 +5,7 @@ use kexec_api::phase::Phase;
 use kexec_api::plan::PlanContent;
 
 use super::{named, restorable_plan};
-use crate::decide::Decision;
+use crate::decide::{Decision, look_for_plan};
 use crate::proof::restoration::{Holds, Restorable, needs, restorables};
 use crate::queue::{Ticket, Turn};
 use crate::status;
@@ -45,6 +45,9 @@ pub(in crate::decide) fn on_request(view: &View<'_>) -> Option<Decision> {
             Reason::NotPerformed,
             "it wrote nothing that could be undone",
         );
+    }
+    if let Some(decision) = look_for_plan(view) {
+        return Some(decision);
     }
     match restorable_plan(view) {
         Err(why) => refuse(Reason::NotPerformed, why),

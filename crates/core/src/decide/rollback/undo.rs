@@ -12,7 +12,7 @@ use crate::decide::execute::{FIRST_ATTEMPT, retry_creation};
 use crate::decide::finished::clean_up_previous;
 use crate::decide::follow::{Attempt, Course};
 use crate::decide::order::Order;
-use crate::decide::{Decision, wait_until};
+use crate::decide::{Decision, look_for_plan, wait_until};
 use crate::outcome::{self, Expected};
 use crate::proof::restoration::{Holds, Restorable, needs, restorables};
 use crate::request;
@@ -27,6 +27,9 @@ const POLICY_RETRY: SignedDuration = SignedDuration::from_secs(2);
 /// While the action is being undone.
 pub(in crate::decide) fn decide(view: &View<'_>) -> Decision {
     let Some(plan) = view.plan() else {
+        if let Some(decision) = look_for_plan(view) {
+            return decision;
+        }
         let message = "what to return to is out of reach: look at the target";
         return failed(view, &Undone::new(Reason::RollbackFailed, message));
     };

@@ -64,6 +64,7 @@ pub fn job(world: &World) -> Job {
             risk_factors: Vec::new(),
             notes: Vec::new(),
         })),
+        plan_is_kept: true,
         ..kexec_core::view::Gathered::default()
     };
     let Decision::CreateJob(mut job) = intended.decide() else {

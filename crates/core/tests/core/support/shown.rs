@@ -46,6 +46,8 @@ pub fn line(world: &World) -> String {
         | Decision::Probe
         | Decision::Ask(_)
         | Decision::Refresh
+        | Decision::KeepPlan(_)
+        | Decision::ReadPlan
         | Decision::CreateJob(_)
         | Decision::ReadStartEvents
         | Decision::Tombstone(Whose::Current)
