@@ -31,7 +31,8 @@ pub fn helm() -> Command {
     let program = folder.join("bin/helm");
     assert!(
         program.is_file(),
-        "{program:?} is not there: run `make helm-bin`"
+        "{} is not there: run `make helm-bin`",
+        program.display()
     );
     let mut command = Command::new(program);
     for variable in ["HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_CACHE_HOME"] {

@@ -1,4 +1,4 @@
-//! Whether manifests are what a version of Kubernetes takes: each object against the OpenAPI definition of its kind,
+//! Whether manifests are what a version of Kubernetes takes: each object against the definition of its kind,
 //! with fields that the version does not know counted as errors. Which files to check is the caller's matter.
 
 use std::collections::BTreeMap;

@@ -130,3 +130,21 @@ fn an_image_is_named_by_digest_before_tag_before_version() {
         json!(format!("kubernaut-runner@{digest}"))
     );
 }
+
+#[test]
+fn large_numbers_reach_the_controller_as_they_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let values = folder.path().join("values.yaml");
+    let numbers =
+        "startTimeoutSeconds: 3000000, jobTtlSeconds: 2000000, executionTtlSeconds: 31536000";
+    let text = format!("controller: {{{numbers}}}\npolicies: {{lookSeconds: 4000000}}\n");
+    std::fs::write(&values, text).expect("a file");
+    let objects = render(&["--values", &values.to_string_lossy()]).expect("the chart renders");
+    let given = options(&objects);
+    assert_eq!(given.start_timeout_seconds, 3_000_000);
+    assert_eq!(
+        (given.job_ttl_seconds, given.execution_ttl_seconds),
+        (2_000_000, 31_536_000)
+    );
+    assert_eq!(given.policy_look_seconds, 4_000_000);
+}
