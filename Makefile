@@ -38,6 +38,10 @@ demo: cluster-bin build ## Start a cluster, scale a Deployment in it, show what 
 cluster-up: cluster-bin build ## Start a control plane, a node and the operator in the background.
 	@hack/cluster-up.sh
 
+.PHONY: install
+install: cluster-bin helm-bin build ## Install the chart into such a cluster instead, or upgrade it there.
+	@hack/install.sh
+
 .PHONY: cluster-down
 cluster-down: ## End all of it.
 	@test -x $(BIN)/devcluster || cargo build --package kexec-devcluster

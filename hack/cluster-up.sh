@@ -28,20 +28,8 @@ operator_problem() {
   [[ $answer == HTTP/*' 200 '* ]] || echo "${answer##*$'\n'}"
 }
 
-# The requester that the API server writes into an execution, which it does when it enforces our policies: some moments
-# after they were made. Nothing is created.
 requester() {
-  KUBECONFIG=$dir/kubeconfig "$kubectl" create --dry-run=server --filename - \
-    --output 'jsonpath={.spec.requestedBy.username}' 2>/dev/null <<END
-apiVersion: kubernetesexecution.kubernaut.io/v1alpha1
-kind: KubernetesExecution
-metadata: {name: probe, namespace: default}
-spec:
-  actionDefinition:
-    actionType: scale_deployment
-    targetResource: {apiVersion: apps/v1, kind: Deployment, namespace: default, name: probe}
-    parameters: {replicas: 1}
-END
+  KUBECONFIG=$dir/kubeconfig KUBECTL=$kubectl hack/requester.sh 2>/dev/null
 }
 
 problem() {
