@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kexec_tests::helm::{render, render_variant};
+use kexec_tests::helm::{RELEASE, chart, helm, render, render_variant, run, variant};
 use serde_json::{Value, json};
 use xtask::install::{Installation, install_objects};
 
@@ -222,4 +222,32 @@ fn the_quota_leaves_room_for_finished_jobs_and_for_our_own_pods() {
         ),
     ];
     assert_eq!(hard(&odd), json!({"count/jobs.batch": "7", "pods": "14"}));
+}
+
+/// What Helm says after the installation of a variant.
+fn notes(name: &str) -> String {
+    let mut command = helm();
+    command
+        .args(["install", RELEASE, "--namespace", "kubernaut-system"])
+        .args(["--dry-run=client", "--output", "json", "--values"])
+        .args([variant(name), chart()]);
+    let release: Value = serde_json::from_str(&run(&mut command).expect("notes")).expect("JSON");
+    release["info"]["notes"].as_str().expect("notes").to_owned()
+}
+
+#[test]
+fn the_notes_say_what_to_do_next_and_what_this_variant_leaves_out() {
+    let said = VARIANTS.map(|name| (name, notes(name)));
+    let next = "kubectl -n kubernaut-system rollout status deployment/kubernaut-executor";
+    assert!(said.iter().all(|(_, notes)| notes.contains(next)));
+    let only_by = |sentence: &str| -> Vec<&str> {
+        let by = said.iter().filter(|(_, notes)| notes.contains(sentence));
+        by.map(|(name, _)| *name).collect()
+    };
+    assert_eq!(only_by("uncordon_node) have no rights"), ["namespaces"]);
+    assert_eq!(only_by("WARNING: policies.enabled is false"), ["off"]);
+    assert_eq!(
+        only_by("There are no NetworkPolicies"),
+        ["default", "namespaces", "off"]
+    );
 }

@@ -8,9 +8,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kexec_api::execution::KubernetesExecution;
 use kexec_api::phase::Phase;
 use kexec_tests::harness::{eventually, phase};
-use kexec_tests::helm::{RELEASE, chart};
+use kexec_tests::helm::{RELEASE, chart, render_variant};
 use kube::CustomResourceExt;
 use kube::api::{Api, ListParams};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::site::{SYSTEM, Site, assert_survived};
@@ -71,6 +72,16 @@ async fn completes(site: &Site, name: &str, replicas: i32) -> KubernetesExecutio
     ended
 }
 
+/// Asks for that many slow replicas, and returns once they are waited for.
+async fn under_way(site: &Site, name: &str, replicas: i64) {
+    site.scale(name, "slow", replicas).await;
+    eventually("the execution to be under way", || async {
+        let found = site.execution(name, "slow").await?;
+        (phase(&found) == Some(Phase::Monitoring)).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn executions_survive_upgrade_rollback_uninstallation_and_reinstallation() {
     let site = Site::new().await;
@@ -82,12 +93,7 @@ async fn executions_survive_upgrade_rollback_uninstallation_and_reinstallation()
     assert_eq!(has_column(&site).await, Some(false));
     let first = completes(&site, "first", 2).await;
 
-    site.scale("across", "slow", 3).await;
-    eventually("the execution to be under way", || async {
-        let found = site.execution("across", "slow").await?;
-        (phase(&found) == Some(Phase::Monitoring)).then_some(())
-    })
-    .await;
+    under_way(&site, "across", 3).await;
     site.release("upgrade", &chart(), &[]).await;
     assert_eq!(has_column(&site).await, Some(true), "Helm upgrades the CRD");
     assert_survived(&first, site.execution("first", "demo").await);
@@ -106,6 +112,7 @@ async fn executions_survive_upgrade_rollback_uninstallation_and_reinstallation()
     assert_survived(&second, site.execution("second", "demo").await);
     let third = completes(&site, "third", 4).await;
 
+    under_way(&site, "over", 5).await;
     let installed = what_is_left(&site).await;
     assert!(installed.len() > 20, "{installed:?}");
     site.helm(&["uninstall", RELEASE, "--wait", "--timeout", "90s"])
@@ -119,6 +126,8 @@ async fn executions_survive_upgrade_rollback_uninstallation_and_reinstallation()
     site.release("install", &chart(), &[]).await;
     assert_eq!(has_column(&site).await, Some(true), "the CRD is taken over");
     assert_survived(&third, site.execution("third", "demo").await);
+    let over = site.ended("over", "slow").await;
+    assert_eq!(phase(&over), Some(Phase::Completed), "{:?}", over.status);
     completes(&site, "fourth", 5).await;
     site.plane.stop().await;
 }
@@ -164,5 +173,30 @@ async fn every_pod_of_the_release_and_of_its_jobs_passes_pod_security_restricted
             "kubernaut-image-prepuller"
         ]
     );
+    let problem = refusal_of(&site, "everything").await;
+    assert_eq!(problem, None, "the API server takes every switch");
     site.plane.stop().await;
+}
+
+/// What the API server says against the objects of a variant, if anything. It does not know the `ServiceMonitor`.
+async fn refusal_of(site: &Site, variant: &str) -> Option<String> {
+    let mut objects = render_variant(variant);
+    objects.retain(|object| object["kind"] != "ServiceMonitor");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("objects.json");
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    fs::write(&file, list.to_string()).expect("a file");
+    let mut command = site.plane.kubectl();
+    command
+        .args([
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "--force-conflicts",
+            "--filename",
+        ])
+        .arg(&file);
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = output.await.expect("a task").expect("kubectl runs");
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }

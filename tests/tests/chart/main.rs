@@ -2,7 +2,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::large_futures,
+    clippy::panic,
     reason = "a test ends when what it stands on breaks, and its futures live once each"
 )]
 

@@ -7,8 +7,16 @@ use kexec_controller::Options;
 use kexec_tests::helm::{render, render_variant};
 use serde_json::{Value, json};
 
-/// Settings that a chart has no use for: of installations that share a cluster, which are for tests.
-const NOT_OF_THE_CHART: [&str; 1] = ["KEXEC_INSTALLATION_SUFFIX"];
+/// Settings that the chart has no use for: of installations that share a cluster, which are for tests, and of the leader
+/// Lease, whose name and times are the controller's own in the one release there is.
+const NOT_OF_THE_CHART: [&str; 6] = [
+    "KEXEC_INSTALLATION_SUFFIX",
+    "KEXEC_LEADER_LEASE_NAME",
+    "KEXEC_LEADER_LEASE_NAMESPACE",
+    "KEXEC_LEADER_LEASE_SECONDS",
+    "KEXEC_LEADER_RENEW_DEADLINE_SECONDS",
+    "KEXEC_LEADER_RETRY_SECONDS",
+];
 
 /// The environment that the controller's container is given.
 fn environment(objects: &[Value]) -> BTreeMap<String, Value> {
@@ -43,7 +51,7 @@ fn options(objects: &[Value]) -> Options {
         let long = argument.get_long().expect("a long name");
         match value.as_str() {
             Some("true") if !argument.get_action().takes_values() => {
-                arguments.push(format!("--{long}"))
+                arguments.push(format!("--{long}"));
             }
             Some(value) => arguments.push(format!("--{long}={value}")),
             None => {}
