@@ -11,6 +11,8 @@ pub const DEFAULT_SYSTEM_NAMESPACE: &str = "kubernaut-system";
 pub const LABEL_INSTALLATION: &str = "kubernaut.io/installation";
 /// ServiceAccount of the controller in the system namespace.
 pub const CONTROLLER_SERVICE_ACCOUNT: &str = "kubernaut-executor";
+/// Lease in the system namespace that the replica of the controller holds that acts.
+pub const LEADER_LEASE: &str = "kubernaut-executor";
 /// Server-side field manager of the controller's writes.
 pub const CONTROLLER_FIELD_MANAGER: &str = "kubernaut-executor";
 /// Server-side field manager of the runner's writes.

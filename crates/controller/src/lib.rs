@@ -3,6 +3,7 @@
 
 mod cluster;
 mod events;
+mod leadership;
 mod memory;
 mod metrics;
 mod operator;
@@ -10,6 +11,7 @@ mod options;
 mod policies;
 mod reconcile;
 mod serve;
+mod takeover;
 mod watches;
 
 pub use operator::{OperatorError, run};

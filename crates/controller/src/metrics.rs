@@ -64,6 +64,8 @@ pub struct Metrics {
     pub policies_in_force: IntGauge,
     /// 1 when all watches have been read once and none is failing.
     pub watches_synced: IntGauge,
+    /// 1 when this replica may act.
+    pub leader: IntGauge,
 }
 
 impl Metrics {
@@ -124,13 +126,17 @@ impl Metrics {
                 "watches_synced",
                 "1 when every watch was read and none is failing.",
             )?,
+            leader: gauge(
+                "leader",
+                "1 when this replica leads, or there is no leader election.",
+            )?,
         };
         metrics.register()?;
         Ok(metrics)
     }
 
     fn register(&self) -> Result<(), MetricsError> {
-        let all: [Box<dyn prometheus::core::Collector>; 12] = [
+        let all: [Box<dyn prometheus::core::Collector>; 13] = [
             Box::new(self.calls.clone()),
             Box::new(self.call_seconds.clone()),
             Box::new(self.reconcile_seconds.clone()),
@@ -143,6 +149,7 @@ impl Metrics {
             Box::new(self.waiting.clone()),
             Box::new(self.policies_in_force.clone()),
             Box::new(self.watches_synced.clone()),
+            Box::new(self.leader.clone()),
         ];
         all.into_iter()
             .try_for_each(|collector| self.registry.register(collector))

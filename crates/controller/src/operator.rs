@@ -1,27 +1,28 @@
 //! Puts the operator together and runs it until it is told to stop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use kexec_api::phase::Phase;
 use kexec_core::Registry;
-use kexec_core::queue::{Queue, Ticket};
+use kexec_core::queue::Queue;
 use kube::Config;
 use kube::runtime::controller::{Config as ControllerConfig, applier};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, ConnectError};
+use crate::cluster::{Cluster, ConnectError, Leases};
 use crate::events::Events;
+use crate::leadership::{Elector, Fence, Loss, TimingError};
 use crate::memory::Memory;
 use crate::metrics::{Metrics, MetricsError};
 use crate::options::Options;
 use crate::policies::{Installation, Policies, PoliciesError};
 use crate::reconcile::{Context, Orphans, after_error, reconcile};
 use crate::serve::{Served, serve};
+use crate::takeover::{Unheard, begin, stand_by, take_over};
 use crate::watches::{Attempts, Executions, Proofs, Waker, WatchHealth};
 
 /// Reconciles at once.
@@ -50,51 +51,55 @@ pub enum OperatorError {
     /// The shipped policies cannot be read.
     #[error("failed to check the admission policies: {0}")]
     CheckPolicies(#[source] PoliciesError),
+    /// The times of the leader election do not fit each other.
+    #[error("failed to prepare the leader election: {0}")]
+    PrepareElection(#[source] TimingError),
+    /// Another replica leads, or may: what this one was about to do is not to be done any more.
+    #[error("failed to go on leading: {0}")]
+    Lead(#[source] Loss),
+    /// A bug: the leader election panicked.
+    #[error("failed to take part in the leader election")]
+    Elect(#[source] JoinError),
 }
 
-/// Runs the operator until `stop` is cancelled; then no reconcile is begun any more.
+/// Runs the operator until `stop` is cancelled; then no reconcile is begun any more. A replica that led and does not any
+/// more ends with an error, and is to be started anew.
 pub async fn run(
     config: Config,
     options: Options,
     stop: CancellationToken,
 ) -> Result<(), OperatorError> {
     let metrics = Arc::new(Metrics::new().map_err(OperatorError::MakeMetrics)?);
-    let cluster = Cluster::connect(&config, &options.system_namespace, Arc::clone(&metrics))
-        .map_err(OperatorError::Connect)?;
+    let fence = if options.leader_election {
+        Fence::closed()
+    } else {
+        Fence::open()
+    };
+    let (namespace, connect) = (&options.system_namespace, OperatorError::Connect);
+    let cluster =
+        Cluster::connect(&config, namespace, Arc::clone(&metrics), &fence).map_err(connect)?;
+    let leases = Leases::connect(&config, Arc::clone(&metrics)).map_err(connect)?;
     let address = options.listen;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| OperatorError::Listen { address, cause })?;
-    let health = Arc::new(WatchHealth::new(&["executions", "jobs", "pods"]));
     let look_every = Duration::from_secs(u64::from(options.policy_look_seconds));
-    let policies = Policies::new(options.without_policies, look_every);
-    // Everything that runs beside the reconciles ends when this is dropped.
-    let mut tasks = JoinSet::new();
-    let served = Served {
-        metrics: Arc::clone(&metrics),
-        health: Arc::clone(&health),
-        policies: policies.clone(),
-    };
-    tasks.spawn(serve_until(listener, served, stop.clone()));
-    if !options.without_policies {
-        let installation = Installation {
-            system_namespace: options.system_namespace.clone(),
-            suffix: options.installation_suffix.clone(),
-        };
-        tasks.spawn(watch_policies(
-            policies.clone(),
-            cluster.clone(),
-            Arc::clone(&metrics),
-            installation,
-        ));
-    }
     let parts = Parts {
         cluster,
-        options,
         metrics,
-        health,
-        policies,
+        health: Arc::new(WatchHealth::new(&["executions", "jobs", "pods"])),
+        policies: Policies::new(options.without_policies, look_every),
+        fence,
+        options,
     };
+    let retire = CancellationToken::new();
+    let mut election = elect(&parts, leases, retire.clone())?;
+    // Everything that runs beside the reconciles ends when this is dropped.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve_until(listener, parts.served(), stop.clone()));
+    if !parts.options.without_policies {
+        tasks.spawn(watch_policies(parts.clone()));
+    }
     let grace = async {
         stop.cancelled().await;
         tracing::info!("told to stop: no reconcile is begun any more");
@@ -103,8 +108,47 @@ pub async fn run(
     tokio::select! {
         () = work(parts, &mut tasks, stop.clone()) => {}
         () = grace => tracing::warn!("ended with reconciles under way; what they left is picked up at the next start"),
+        Some(ended) = election.join_next() => {
+            return ended.map_err(OperatorError::Elect)?.map_err(OperatorError::Lead);
+        }
+    }
+    // Whoever leads next finds that nothing is written here any more.
+    tasks.shutdown().await;
+    retire.cancel();
+    while let Some(ended) = election.join_next().await {
+        drop(ended.map_err(OperatorError::Elect)?);
     }
     Ok(())
+}
+
+/// Takes part in the leader election, where there is one, once this replica could lead.
+fn elect(
+    parts: &Parts,
+    leases: Leases,
+    retire: CancellationToken,
+) -> Result<JoinSet<Result<(), Loss>>, OperatorError> {
+    let mut election = JoinSet::new();
+    if !parts.options.leader_election {
+        return Ok(election);
+    }
+    let timing = parts
+        .options
+        .timing()
+        .map_err(OperatorError::PrepareElection)?;
+    let place = parts.options.leader_lease();
+    let elector = Elector::new(leases, place, timing, parts.fence.clone());
+    let (health, policies) = (Arc::clone(&parts.health), parts.policies.clone());
+    election.spawn(async move {
+        let is_ready = async {
+            health.wait_until_synced().await;
+            policies.wait_until_looked_at().await;
+        };
+        match retire.run_until_cancelled(is_ready).await {
+            None => Ok(()),
+            Some(()) => Box::pin(elector.run(retire)).await,
+        }
+    });
+    Ok(election)
 }
 
 async fn serve_until(listener: TcpListener, served: Served, stop: CancellationToken) {
@@ -113,27 +157,42 @@ async fn serve_until(listener: TcpListener, served: Served, stop: CancellationTo
     }
 }
 
-async fn watch_policies(
-    policies: Policies,
-    cluster: Cluster,
-    metrics: Arc<Metrics>,
-    installation: Installation,
-) {
-    if let Err(error) = policies.watch(cluster, metrics, installation).await {
+async fn watch_policies(parts: Parts) {
+    let installation = Installation {
+        system_namespace: parts.options.system_namespace,
+        suffix: parts.options.installation_suffix,
+    };
+    let watched = parts
+        .policies
+        .watch(parts.cluster, parts.metrics, installation);
+    if let Err(error) = watched.await {
         tracing::error!(%error, "nothing is executed");
     }
 }
 
 /// What the work is done with.
+#[derive(Clone)]
 struct Parts {
     cluster: Cluster,
     options: Options,
     metrics: Arc<Metrics>,
     health: Arc<WatchHealth>,
     policies: Policies,
+    fence: Fence,
 }
 
-/// Reads what there is, then reconciles until told to stop.
+impl Parts {
+    fn served(&self) -> Served {
+        Served {
+            metrics: Arc::clone(&self.metrics),
+            health: Arc::clone(&self.health),
+            policies: self.policies.clone(),
+            fence: self.fence.clone(),
+        }
+    }
+}
+
+/// Reads what there is, stands by until this replica leads, then reconciles until told to stop.
 async fn work(parts: Parts, tasks: &mut JoinSet<()>, stop: CancellationToken) {
     let scopes = scopes(&parts.options.execution_namespaces);
     let (waker, woken) = Waker::new(&scopes);
@@ -159,9 +218,23 @@ async fn work(parts: Parts, tasks: &mut JoinSet<()>, stop: CancellationToken) {
     tasks.spawn(attempts.clone().watch_pods(watches.clone(), namespace));
     parts.health.wait_until_synced().await;
     parts.policies.wait_until_looked_at().await;
-    let context = Arc::new(context(&parts, executions, attempts, waker, tasks));
-    restore_turns(&context);
-    tasks.spawn(Orphans { gone, jobs }.run(Arc::clone(&context)));
+    let orphans = Orphans { gone, jobs };
+    let mut unheard = Unheard { woken, orphans };
+    let context = context(&parts, executions, attempts, waker, tasks);
+    let standing_by = async {
+        stand_by(&parts.fence, &mut unheard, &context).await;
+        if parts.options.leader_election {
+            take_over(&scopes, &context).await;
+        } else {
+            begin(&context);
+        }
+    };
+    if stop.run_until_cancelled(standing_by).await.is_none() {
+        return;
+    }
+    let Unheard { woken, orphans } = unheard;
+    let context = Arc::new(context);
+    tasks.spawn(orphans.run(Arc::clone(&context)));
     let stores = context.executions.stores().to_vec();
     let appliers = stores.into_iter().zip(woken).map(|(store, woken)| {
         let context = Arc::clone(&context);
@@ -221,19 +294,5 @@ fn context(
         events,
         waker,
         metrics: Arc::clone(&parts.metrics),
-    }
-}
-
-/// Before anything is decided, everybody who was at work has the turn again.
-fn restore_turns(context: &Context) {
-    let mut queue = context.queue.lock().unwrap_or_else(PoisonError::into_inner);
-    for execution in context.executions.all() {
-        let Ok(execution) = &execution.0 else {
-            continue;
-        };
-        let phase = execution.status.as_ref().and_then(|status| status.phase);
-        if matches!(phase, Some(Phase::Executing | Phase::Monitoring)) {
-            queue.restore(Ticket::of(execution));
-        }
     }
 }

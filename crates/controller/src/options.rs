@@ -1,12 +1,15 @@
 //! What the operator is told on its command line.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Parser;
 use jiff::SignedDuration;
 use kexec_api::names;
 use kexec_core::Registry;
 use kexec_core::settings::{RunnerPod, Settings};
+
+use crate::leadership::{Place, Timing, TimingError};
 
 /// Runs remediation actions asked for as `KubernetesExecutions`, each as one Job under its own ServiceAccount.
 #[derive(Clone, Debug, Parser)]
@@ -70,6 +73,35 @@ pub struct Options {
     #[arg(long, env = "KEXEC_POLICY_LOOK_SECONDS", default_value_t = 60)]
     pub policy_look_seconds: u32,
 
+    /// Acts only while it holds the leader Lease: to be set where several replicas run, on each of them.
+    #[arg(long, alias = "leader-elect", env = "KEXEC_LEADER_ELECTION")]
+    pub leader_election: bool,
+
+    /// Name of the leader Lease. Operators of one system namespace that run the executions of different namespaces need
+    /// different ones.
+    #[arg(long, env = "KEXEC_LEADER_LEASE_NAME", default_value = names::LEADER_LEASE)]
+    pub leader_lease_name: String,
+
+    /// Namespace of the leader Lease; the system namespace when not given.
+    #[arg(long, env = "KEXEC_LEADER_LEASE_NAMESPACE")]
+    pub leader_lease_namespace: Option<String>,
+
+    /// Seconds without a renewal after which another replica takes the leader Lease.
+    #[arg(long, env = "KEXEC_LEADER_LEASE_SECONDS", default_value_t = 15)]
+    pub leader_lease_seconds: u32,
+
+    /// Seconds without a renewal after which the leader does nothing any more, and ends; at least 5 less than the Lease.
+    #[arg(
+        long,
+        env = "KEXEC_LEADER_RENEW_DEADLINE_SECONDS",
+        default_value_t = 10
+    )]
+    pub leader_renew_deadline_seconds: u32,
+
+    /// Seconds between two renewals of the leader Lease, or two looks at it.
+    #[arg(long, env = "KEXEC_LEADER_RETRY_SECONDS", default_value_t = 2)]
+    pub leader_retry_seconds: u32,
+
     /// Address of health, readiness and metrics.
     #[arg(long, env = "KEXEC_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -90,6 +122,26 @@ impl Options {
             job_ttl: seconds(self.job_ttl_seconds),
             execution_ttl: seconds(self.execution_ttl_seconds),
         }
+    }
+
+    /// Which Lease the leader holds.
+    #[must_use]
+    pub fn leader_lease(&self) -> Place {
+        let namespace = self.leader_lease_namespace.as_ref();
+        Place {
+            namespace: namespace.unwrap_or(&self.system_namespace).clone(),
+            name: self.leader_lease_name.clone(),
+        }
+    }
+
+    /// How long a leadership lasts.
+    pub fn timing(&self) -> Result<Timing, TimingError> {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        Timing::new(
+            seconds(self.leader_lease_seconds),
+            seconds(self.leader_renew_deadline_seconds),
+            seconds(self.leader_retry_seconds),
+        )
     }
 }
 

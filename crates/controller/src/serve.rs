@@ -10,6 +10,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::leadership::Fence;
 use crate::metrics::Metrics;
 use crate::policies::Policies;
 use crate::watches::WatchHealth;
@@ -23,6 +24,8 @@ pub struct Served {
     pub health: Arc<WatchHealth>,
     /// Whether the policies are in force.
     pub policies: Policies,
+    /// Whether this replica leads; one that stands by is as ready as the leader.
+    pub fence: Fence,
 }
 
 /// Serves until told to stop.
@@ -68,6 +71,10 @@ async fn metrics(State(served): State<Served>) -> impl IntoResponse {
         .metrics
         .watches_synced
         .set(i64::from(served.health.is_ready()));
+    served
+        .metrics
+        .leader
+        .set(i64::from(served.fence.pass().is_ok()));
     match served.metrics.text() {
         Ok(text) => (StatusCode::OK, text),
         Err(error) => (

@@ -10,6 +10,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::execution::KubernetesExecution;
+use kexec_api::names;
 use kexec_api::phase::Phase;
 use kexec_tests::harness::{Scene, eventually, install, said};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -163,7 +164,7 @@ async fn a_runner_writes_nothing_in_our_namespace_but_its_own_claim_once() {
     let mut owned = claim(JOB, own);
     let stranger = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "1"});
     owned.metadata.owner_references = Some(vec![object(stranger)]);
-    let leader = claim("kubernaut-executor", own);
+    let leader = claim(names::LEADER_LEASE, own);
     let another = claim("kexec-99999999-2222-3333-4444-555555555555-1-x", own);
     for lease in [
         leader,

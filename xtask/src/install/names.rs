@@ -2,7 +2,7 @@
 //! trusted with what is decided here.
 
 use kexec_actions::metadata::Metadata;
-use kexec_api::names::CONTROLLER_SERVICE_ACCOUNT;
+use kexec_api::names::{CONTROLLER_SERVICE_ACCOUNT, LEADER_LEASE};
 
 use super::bindings::{self, Reach, Subject};
 use super::template::Values;
@@ -48,6 +48,7 @@ impl<'a> Names<'a> {
             ),
             ("suffix", self.suffix()),
             ("controller", CONTROLLER_SERVICE_ACCOUNT.to_owned()),
+            ("leader-lease", LEADER_LEASE.to_owned()),
             ("not-fenced", cel_list(not_fenced)),
             ("trusted", cel_list(&trusted)),
             ("controller-user", controller),

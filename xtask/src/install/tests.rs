@@ -205,6 +205,26 @@ fn help(policy: &Value) -> Option<&'static str> {
 }
 
 #[test]
+fn nobody_may_change_a_lease_but_the_controller_its_own() {
+    let changes = |verbs: &Value| {
+        let verbs = strings(verbs);
+        verbs.contains("update") || verbs.contains("patch")
+    };
+    let rules: Vec<_> = all_rules()
+        .into_iter()
+        .filter(|(_, rule)| strings(&rule["resources"]).contains("leases"))
+        .filter(|(_, rule)| changes(&rule["verbs"]))
+        .collect();
+    let own = serde_json::json!({
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [kexec_api::names::LEADER_LEASE],
+        "verbs": ["update"],
+    });
+    assert_eq!(rules, [("kubernaut-executor".to_owned(), own)]);
+}
+
+#[test]
 fn every_guard_denies_is_bound_and_fails_closed_and_every_help_fails_open() {
     for kind in ["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"] {
         let policies = of_kind(kind);

@@ -6,12 +6,15 @@ use kexec_api::condition::{ConditionStatus, ConditionType, Reason};
 use kexec_api::execution::status::Condition;
 use kexec_api::execution::{KubernetesExecution, KubernetesExecutionStatus};
 use kexec_api::phase::{Outcome, Phase};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions,
+};
 use kube::core::Request;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::{CallError, Class, Cluster};
+use crate::watches::{Guarded, prune};
 
 /// What came of a status write.
 #[derive(Debug)]
@@ -33,6 +36,28 @@ impl Cluster {
     ) -> Result<Option<KubernetesExecution>, CallError> {
         let api: Api<KubernetesExecution> = Api::namespaced(self.calls.clone(), namespace);
         self.call("read the execution", api.get_opt(name)).await
+    }
+
+    /// All executions of a scope, a namespace or the empty text for all of them, that have not ended; from the API
+    /// server. Those that cannot be decoded are left out.
+    pub async fn unfinished_executions(
+        &self,
+        scope: &str,
+    ) -> Result<Vec<KubernetesExecution>, CallError> {
+        let api: Api<Guarded> = match scope {
+            "" => Api::all(self.calls.clone()),
+            namespace => Api::namespaced(self.calls.clone(), namespace),
+        };
+        let ended = Phase::ALL.iter().filter(|phase| phase.is_terminal());
+        let not_ended: Vec<String> = ended
+            .map(|phase| format!("status.phase!={}", phase.as_str()))
+            .collect();
+        let selected = ListParams::default().fields(&not_ended.join(","));
+        let found = self
+            .call("list the unfinished executions", api.list(&selected))
+            .await?;
+        let decoded = found.items.into_iter().map(prune);
+        Ok(decoded.filter_map(|execution| execution.0.ok()).collect())
     }
 
     /// Replaces the status, if the execution is still the one the decision was made on.

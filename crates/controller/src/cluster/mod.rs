@@ -1,33 +1,40 @@
 //! Every call the operator makes, one file a kind of object: each has a time-out, takes part in the concurrency limit,
-//! is counted, and fails with an error that says what may be done about it. No decision is made here.
+//! is counted, and fails with an error that says what may be done about it. No write leaves a replica that does not
+//! lead. No decision is made here.
 
 mod access;
 mod attempts;
 mod depth;
 mod error;
 mod executions;
+mod leases;
 mod plans;
 mod policies;
 pub mod reads;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::Response;
+use axum::http::{Request, Response};
 use http_body_util::BodyExt;
-use kube::client::{ClientBuilder, DynBody};
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
 use tokio::sync::Semaphore;
+use tower::filter::FilterLayer;
 use tower::util::MapResponseLayer;
 
 use depth::Shallow;
 
+use crate::leadership::{Fence, NotLeading};
 use crate::metrics::{CallResult, Metrics};
 
 pub use attempts::Created;
 pub use error::{CallError, Class, ConnectError};
 pub use executions::Written;
+pub use leases::Leases;
 pub use policies::{LivePolicy, PolicyObject};
 
 /// Longest time one call may take (BR-PERF-001).
@@ -43,8 +50,8 @@ const ASK_PAUSE: Duration = Duration::from_millis(250);
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A client whose answers can all be decoded, however deeply they are nested.
-fn client(config: Config) -> Result<Client, ConnectError> {
+/// A client whose answers can all be decoded, however deeply they are nested, and whose writes the fence lets pass.
+fn client(config: Config, fence: &Fence) -> Result<Client, ConnectError> {
     let shallow = MapResponseLayer::new(|response: Response<_>| {
         let mut shallow = Shallow::default();
         response.map(|body: Box<DynBody>| {
@@ -52,7 +59,49 @@ fn client(config: Config) -> Result<Client, ConnectError> {
         })
     });
     let builder = ClientBuilder::try_from(config).map_err(ConnectError::BuildClient)?;
-    Ok(builder.with_layer(&shallow).build())
+    let fence = fence.clone();
+    // The outermost of all: a request that waits for anything else, but for its connection, has not passed yet.
+    let fenced = FilterLayer::new(move |request: Request<Body>| -> Result<_, NotLeading> {
+        if !request.method().is_safe() {
+            fence.pass()?;
+        }
+        Ok(request)
+    });
+    Ok(builder.with_layer(&shallow).with_layer(&fenced).build())
+}
+
+/// How calls reach the API server: without the library's retries, which repeat any verb.
+fn calls_of(config: &Config) -> Config {
+    let mut calls = config.clone();
+    calls.default_retry = false;
+    calls.connect_timeout = Some(CONNECT_TIMEOUT);
+    calls.write_timeout = Some(CALL_TIMEOUT);
+    calls
+}
+
+/// Makes one call, within its time-out, and counts it.
+async fn timed<T>(
+    metrics: &Metrics,
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
+    let start = Instant::now();
+    // Boxed, for the futures of reconciles hold many calls.
+    let result = match tokio::time::timeout(CALL_TIMEOUT, Box::pin(call)).await {
+        Err(_) => Err(CallError::TimeOut { what }),
+        Ok(Err(cause)) => Err(CallError::Call {
+            what,
+            cause: Box::new(cause),
+        }),
+        Ok(Ok(answer)) => Ok(answer),
+    };
+    let outcome = match &result {
+        Ok(_) => CallResult::Ok,
+        Err(CallError::TimeOut { .. }) => CallResult::TimedOut,
+        Err(CallError::Call { .. } | CallError::ReadAnswer { .. }) => CallResult::Failed,
+    };
+    metrics.call(what, outcome, start.elapsed());
+    result
 }
 
 /// The API server, as the operator uses it.
@@ -66,24 +115,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Two clients of one API server: watches as the library makes them; calls without its retries, which repeat any
-    /// verb.
+    /// Two clients of one API server: watches as the library makes them, and calls.
     pub fn connect(
         config: &Config,
         system_namespace: &str,
         metrics: Arc<Metrics>,
+        fence: &Fence,
     ) -> Result<Self, ConnectError> {
-        let mut calls = config.clone();
-        calls.default_retry = false;
-        calls.connect_timeout = Some(CONNECT_TIMEOUT);
-        calls.write_timeout = Some(CALL_TIMEOUT);
         let mut watches = config.clone();
         watches.connect_timeout = Some(CONNECT_TIMEOUT);
         watches.read_timeout = Some(WATCH_SILENCE);
         watches.reset_reader_on_write = true;
         Ok(Self {
-            calls: client(calls)?,
-            watches: client(watches)?,
+            calls: client(calls_of(config), fence)?,
+            watches: client(watches, fence)?,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             metrics,
             system_namespace: system_namespace.to_owned(),
@@ -111,22 +156,7 @@ impl Cluster {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Err(CallError::TimeOut { what });
         };
-        let start = Instant::now();
-        let result = match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Err(_) => Err(CallError::TimeOut { what }),
-            Ok(Err(cause)) => Err(CallError::Call {
-                what,
-                cause: Box::new(cause),
-            }),
-            Ok(Ok(answer)) => Ok(answer),
-        };
-        let outcome = match &result {
-            Ok(_) => CallResult::Ok,
-            Err(CallError::TimeOut { .. }) => CallResult::TimedOut,
-            Err(CallError::Call { .. } | CallError::ReadAnswer { .. }) => CallResult::Failed,
-        };
-        self.metrics.call(what, outcome, start.elapsed());
-        result
+        timed(&self.metrics, what, call).await
     }
 
     /// Makes a call that changes nothing, again when it got no answer that counts.

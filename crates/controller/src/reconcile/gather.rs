@@ -14,6 +14,7 @@ use kexec_core::view::Gathered;
 use kube::ResourceExt;
 
 use super::Context;
+use super::record::release;
 use crate::memory::newer;
 
 /// One reconcile's knowledge.
@@ -77,6 +78,11 @@ pub(super) fn begin(execution: &KubernetesExecution, context: &Context) -> State
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .restore(ticket);
         state.gathered.turn = Some(Turn::Granted);
+    } else if state.phase().is_some_and(Phase::is_terminal)
+        && !state.execution.spec.is_rollback_requested()
+    {
+        // Given back already, unless another leader ended it while our watch was behind.
+        release(&uid, context);
     }
     state
 }

@@ -7,7 +7,7 @@ mod health;
 mod proofs;
 
 pub use attempts::Attempts;
-pub use executions::{Executions, Guarded};
+pub use executions::{Executions, Guarded, prune};
 pub use health::WatchHealth;
 pub use proofs::Proofs;
 
