@@ -33,6 +33,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Between an end of the operator and its next start.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The variable that tells an operator the name of its pod.
+const POD_NAME: &str = "POD_NAME";
+
 /// How the operator is started.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions {
@@ -40,7 +43,8 @@ pub struct OperatorOptions {
     pub binary: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// More environment variables for it, beside ours and `KUBECONFIG`, `POD_NAMESPACE` and `POD_NAME`.
+    /// More environment variables for it, beside ours and `KUBECONFIG`, `POD_NAMESPACE` and `POD_NAME`, or in place of
+    /// them. Its pod's name is that of its folder and of its log too; each of several operators needs one of its own.
     pub environment: BTreeMap<String, String>,
     /// Namespace of its ServiceAccount.
     pub namespace: String,
@@ -100,7 +104,9 @@ impl Operator {
         plane: &ControlPlane,
         options: OperatorOptions,
     ) -> Result<Self, OperatorError> {
-        let folder = plane.folder().join("operator");
+        let name = options.environment.get(POD_NAME);
+        let name = name.map_or("operator", String::as_str);
+        let folder = plane.folder().join("operator").join(name);
         std::fs::create_dir_all(&folder).map_err(|source| OperatorError::Folder {
             path: folder.clone(),
             source,
@@ -109,12 +115,12 @@ impl Operator {
         let kubeconfig = plane
             .kubeconfig_for_token_file(&folder.join("kubeconfig"), &token)
             .map_err(OperatorError::Access)?;
-        let log = plane.folder().join("logs").join("operator.log");
+        let log = plane.folder().join("logs").join(format!("{name}.log"));
         let mut program = Program::new(&options.binary, &log)
             .arguments(options.arguments.clone())
             .variable("KUBECONFIG", kubeconfig)
             .variable("POD_NAMESPACE", &options.namespace)
-            .variable("POD_NAME", "operator");
+            .variable(POD_NAME, name);
         let more = options.environment.iter();
         let more = more.map(|(name, value)| (name.into(), value.into()));
         program.environment.extend(more);

@@ -34,6 +34,14 @@ struct User {
     username: String,
     #[serde(default)]
     groups: Vec<String>,
+    #[serde(default)]
+    extra: Extra,
+}
+
+#[derive(Default, Deserialize)]
+struct Extra {
+    #[serde(default, rename = "authentication.kubernetes.io/credential-id")]
+    credential: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -122,8 +130,11 @@ impl Event<Value> {
         } else {
             self.object_ref.uid
         };
+        let credential = self.user.extra.credential.first();
+        let credential = credential.cloned().unwrap_or_default();
         let user = self.impersonated_user.unwrap_or(self.user);
         Call {
+            credential,
             user: user.username,
             groups: user.groups,
             verb: self.verb,

@@ -163,6 +163,8 @@ fn as_offset(length: usize) -> u64 {
 pub struct Call {
     /// Who called; the impersonated user where there is one.
     pub user: String,
+    /// What tells the token apart that was shown from the user's other ones.
+    pub credential: String,
     /// The groups of `user`.
     pub groups: Vec<String>,
     /// Kubernetes verb.

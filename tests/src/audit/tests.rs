@@ -59,6 +59,7 @@ fn a_call_is_read_with_all_its_parts() {
     let calls = calls();
     let patch = calls.iter().find(|call| call.is_effect()).unwrap();
     assert_eq!(patch.user, RUNNER);
+    assert_eq!(patch.credential, "JTI=7e01cac9-1946-4379-80d7-4b10843de2c5");
     assert!(
         patch
             .groups
