@@ -9,7 +9,7 @@ mod scene;
 mod stand_in;
 mod wait;
 
-pub use cluster::{Cluster, SHARED, apply, binary, install, repository};
+pub use cluster::{Cluster, RUNNER_IMAGE, SHARED, apply, binary, install, repository};
 pub use ending::{Ending, error_of};
 pub use operator::Operator;
 pub use rights::{Grantee, said};

@@ -212,6 +212,48 @@ async fn a_token_that_is_bound_to_no_pod_makes_no_claim() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runner_cannot_take_the_lease_that_the_leader_holds() {
+    let scene = Scene::isolated("leader").await;
+    let runner = Runner::new(&scene).await;
+    let _leader = scene.operator_with(&["--leader-election"]).await;
+    let seen: Api<Lease> = scene.system_api();
+    let held = || async { seen.get_opt(names::LEADER_LEASE).await.ok().flatten() };
+    let held = eventually("a leader", held).await;
+
+    let leases: Api<Lease> = runner.api();
+    let name = names::LEADER_LEASE;
+    let taken = json!({"holderIdentity": runner.pod_uid, "leaseDurationSeconds": 31_536_000});
+    let patch = Patch::Merge(json!({ "spec": taken }));
+    let refusals = [
+        said(leases.patch(name, &PatchParams::default(), &patch).await),
+        said(leases.delete(name, &DeleteParams::default()).await),
+    ];
+    for refusal in refusals {
+        assert!(refusal.contains(FENCED), "{refusal}");
+    }
+    // The leader renews it meanwhile: a replacement of an older state is refused for that already.
+    let replaces = || async {
+        let mut lease = leases.get(name).await.ok()?;
+        lease.spec = Some(object(taken.clone()));
+        let refusal = said(leases.replace(name, &PostParams::default(), &lease).await);
+        refusal.contains(FENCED).then_some(())
+    };
+    eventually("a replacement to be fenced", replaces).await;
+    let refusal = runner
+        .creates::<Lease>(json!({"metadata": {"name": name}, "spec": taken}))
+        .await;
+    assert!(refusal.contains(NO_CLAIM), "{refusal}");
+
+    let renewed = || async {
+        let now = seen.get(name).await.ok()?;
+        (now.resource_version() != held.resource_version()).then_some(now)
+    };
+    let renewed = eventually("the leader to renew it", renewed).await;
+    let holder = |lease: Lease| lease.spec.and_then(|spec| spec.holder_identity);
+    assert_eq!(holder(renewed), holder(held));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_but_the_controller_writes_a_status() {
     let scene = Scene::isolated("status").await;
     let runner = Runner::new(&scene).await;

@@ -16,6 +16,7 @@ mod contention;
 mod crashes;
 mod deletion;
 mod fence;
+mod leadership;
 mod lies;
 mod life;
 mod load;
