@@ -4,6 +4,7 @@
 use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_actions::{Draft, PlanError, RiskFactor, Target};
 use kexec_api::condition::Reason;
+use kexec_api::execution::spec::unperformed;
 use kexec_api::plan::{ObjectRef, PlanContent, PlanHash};
 use serde_json::Value;
 
@@ -213,6 +214,10 @@ fn pin(request: &Request<'_>, target: &Target, draft: Draft) -> Result<Planned, 
         hash,
         summary: draft.summary,
         risk_factors: draft.risk_factors,
-        notes: draft.notes,
+        notes: draft
+            .notes
+            .into_iter()
+            .chain(unperformed(request.spec))
+            .collect(),
     })
 }

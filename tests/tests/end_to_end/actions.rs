@@ -16,7 +16,8 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
-use case::{Case, assert_ended};
+use case::Case;
+pub(super) use case::assert_ended;
 
 /// Makes a test of each of these functions, which bear the names of actions.
 macro_rules! tried {

@@ -2,6 +2,7 @@
 //! wrong and, where a rule of ours says it, what to write instead.
 
 mod table;
+mod warnings;
 
 use kexec_api::execution::KubernetesExecution;
 use kexec_tests::harness::{Scene, said};

@@ -7,6 +7,7 @@ pub mod chart;
 mod names;
 mod parameters;
 mod template;
+mod unperformed;
 
 #[cfg(test)]
 mod tests;
@@ -168,7 +169,7 @@ pub fn install_objects(installation: &Installation<'_>) -> Result<Vec<Value>, In
     Ok(objects.into_iter().flatten().collect())
 }
 
-const POLICIES: [(&str, &str); 6] = [
+const POLICIES: [(&str, &str); 7] = [
     (
         "authorize-execution",
         include_str!("policies/authorize-execution.yaml"),
@@ -190,6 +191,10 @@ const POLICIES: [(&str, &str); 6] = [
         "status-by-controller",
         include_str!("policies/status-by-controller.yaml"),
     ),
+    (
+        "tell-unperformed",
+        include_str!("policies/tell-unperformed.yaml"),
+    ),
 ];
 
 const ROLES: [(&str, &str); 4] = [
@@ -210,6 +215,11 @@ fn role_of(folder: &str, metadata: &Metadata, names: &Names<'_>) -> Result<Manif
     let path = format!("{folder}/rbac/action-{dashed}.yaml");
     values.insert("dashed-action", dashed);
     Manifest::new(path, include_str!("rbac/action.yaml"), &values)
+}
+
+/// Text in double quotes, as YAML reads it.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// The rules of a role, each below the reason it is needed for.

@@ -6,7 +6,7 @@ use kexec_api::names::{CONTROLLER_SERVICE_ACCOUNT, LEADER_LEASE};
 
 use super::bindings::{self, Reach, Subject};
 use super::template::Values;
-use super::{Installation, LABEL_INSTALLATION, parameters};
+use super::{Installation, LABEL_INSTALLATION, parameters, unperformed};
 
 /// Accounts of the system namespace that may name another requester than themselves: the controller of
 /// workflows asks on behalf of a workflow's author.
@@ -63,6 +63,7 @@ impl<'a> Names<'a> {
             ("namespaced-actions", self.actions_on(true)),
             ("executions-concerned", self.executions_concerned()),
             ("parameter-rules", parameters::rules()),
+            ("unperformed-rules", unperformed::rules()),
             (
                 "right",
                 include_str!("policies/right.yaml").trim_end().to_owned(),

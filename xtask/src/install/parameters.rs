@@ -3,6 +3,8 @@
 
 use kexec_api::execution::spec::{SHARED_PARAMETERS, SharedParameter};
 
+use super::quoted;
+
 /// Longest text that a refusal repeats, in characters; others, and those with odd characters, it only measures.
 const REPEATED_MAX: u32 = 64;
 
@@ -45,9 +47,4 @@ fn shown(value: &str) -> String {
          : type({value}) == int || type({value}) == double || type({value}) == bool ? string({value}) \
          : {value} == null ? 'null' : 'a list or an object')"
     )
-}
-
-/// Text in double quotes, as YAML reads it.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -195,7 +195,10 @@ fn the_controller_writes_nothing_but_what_is_its_own() {
 }
 
 /// The policies that guard nothing, by what they do with what they find.
-const HELPS: [(&str, &str); 1] = [("kexec-check-parameters", "Deny")];
+const HELPS: [(&str, &str); 2] = [
+    ("kexec-check-parameters", "Deny"),
+    ("kexec-tell-unperformed", "Warn"),
+];
 
 fn help(policy: &Value) -> Option<&'static str> {
     let mut helps = HELPS.iter();

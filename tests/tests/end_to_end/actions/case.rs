@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
 }
 
 #[track_caller]
-pub(super) fn assert_ended(status: &KubernetesExecutionStatus, phase: Phase, reason: Reason) {
+pub fn assert_ended(status: &KubernetesExecutionStatus, phase: Phase, reason: Reason) {
     let completed = status
         .condition(ConditionType::Completed)
         .expect("a condition");

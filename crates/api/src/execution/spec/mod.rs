@@ -9,6 +9,7 @@ mod references;
 mod requester;
 mod safety;
 mod target;
+mod unperformed;
 mod validation;
 
 use kube::CustomResource;
@@ -26,6 +27,7 @@ pub use references::{AlertRemediationRef, WorkflowExecutionRef};
 pub use requester::RequestedBy;
 pub use safety::{RiskLevel, RollbackConfig, RollbackTrigger, SafetyCheckType, SafetyConfig};
 pub use target::TargetResource;
+pub use unperformed::{UNPERFORMED, Unperformed, unperformed};
 pub use validation::{ConditionCheck, ValidationConfig};
 
 use crate::execution::schema;
