@@ -19,4 +19,4 @@ pub mod real_node;
 
 pub use control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions, Listen, Location};
 pub use node::{Fault, NodeOptions, ProcessNode};
-pub use real_node::{RealHost, RealNode, RealNodeOptions};
+pub use real_node::{RealHost, RealNode};

@@ -1,13 +1,13 @@
 //! The cluster all tests of a process share: control plane, process node, CRD and one installation of ours.
 
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use kexec_api::names;
 use kexec_devcluster::{
-    ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode, RealHost, RealNode,
-    RealNodeOptions, installation,
+    ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode, RealHost, RealNode, installation,
 };
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, Config};
@@ -44,7 +44,7 @@ pub struct Cluster {
 
 enum Nodes {
     Process(ProcessNode),
-    Real([RealNode; 2]),
+    Real(Vec<RealNode>),
 }
 
 /// Schema of `spec.executionConfig.monitoringConfig.progressInterval`.
@@ -53,7 +53,7 @@ const LOOSENED: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
-static REAL: OnceLock<Cluster> = OnceLock::new();
+static REAL: OnceLock<Option<Cluster>> = OnceLock::new();
 
 impl Cluster {
     /// The shared cluster, started by whoever asks first.
@@ -74,10 +74,10 @@ impl Cluster {
 
     /// The shared cluster with two real nodes and the operator in a pod. Only inside `devcluster isolate`.
     pub async fn real() -> &'static Self {
-        let start = || REAL.get_or_init(Self::start_real);
-        tokio::task::spawn_blocking(start)
-            .await
-            .expect("the cluster starts")
+        let start = || REAL.get_or_init(|| catch_unwind(Self::start_real).ok());
+        let cluster = tokio::task::spawn_blocking(start).await.expect("a task");
+        // Another try would find the addresses taken; why the first one failed has been said.
+        cluster.as_ref().expect("the cluster starts")
     }
 
     fn start_real() -> Self {
@@ -157,37 +157,25 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-async fn start_real() -> (ControlPlane, [RealNode; 2]) {
+async fn start_real() -> (ControlPlane, Vec<RealNode>) {
     let root = repository();
-    let host = RealHost::prepare()
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
+    let host = started(RealHost::prepare().await);
     let mut options = ControlPlaneOptions {
         listen: host.listen(),
         ..ControlPlaneOptions::default()
     };
     // A kubelet on a busy machine may be late.
     options.controllers.node_monitor_grace = Duration::from_secs(40);
-    let plane = ControlPlane::start(options)
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
-    let images: Vec<_> = IMAGES
-        .map(|image| root.join(format!(".devcluster/images/{image}.tar")))
-        .into();
-    let node = |name: &str, number| {
-        let options = RealNodeOptions {
-            name: name.to_owned(),
-            number,
-            images: images.clone(),
-        };
-        RealNode::start(&host, &plane, options)
-    };
-    let (first, second) = tokio::join!(node("node-1", 0), node("node-2", 1));
-    let nodes = [first, second].map(|node| node.unwrap_or_else(|error| panic!("{error:?}")));
-    installation::install(&plane, &root)
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
+    let plane = started(ControlPlane::start(options).await);
+    let images = IMAGES.map(|image| root.join(format!(".devcluster/images/{image}.tar")));
+    let nodes = RealNode::start_all(&host, &plane, &["node-1", "node-2"], &images).await;
+    let nodes = started(nodes);
+    started(installation::install(&plane, &root).await);
     (plane, nodes)
+}
+
+fn started<T, E: std::error::Error>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}\n{error:?}"))
 }
 
 /// Root of the repository.

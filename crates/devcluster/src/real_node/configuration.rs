@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{RealNodeOptions, programs::CNI_PLUGINS};
+use super::programs::CNI_PLUGINS;
 
 /// The bridge's address: the gateway of all pods, and the address of all nodes.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -41,12 +41,13 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn of(options: &RealNodeOptions, cgroup: &str) -> Self {
+    /// Those of the node of this name; its number, from 0, tells its port from those of the others.
+    pub(super) fn new(name: &str, number: u16, cgroup: &str) -> Self {
         Self {
-            name: options.name.clone(),
-            cgroup: format!("{cgroup}/{}", options.name),
-            port: KUBELET_PORT.saturating_add(options.number),
-            folder: Path::new(STATE).join(&options.name),
+            name: name.to_owned(),
+            cgroup: format!("{cgroup}/{name}"),
+            port: KUBELET_PORT.saturating_add(number),
+            folder: Path::new(STATE).join(name),
         }
     }
 

@@ -74,7 +74,14 @@ pub enum RealNodeError {
         /// Why.
         source: StartError,
     },
-    /// It took too long.
-    #[error("failed to start the node in time: still waiting for {0}")]
-    NotReady(&'static str),
+    /// It took too long, or a program ended.
+    #[error("failed to see {waiting_for}; the end of '{}':\n{end}", log.display())]
+    NotReady {
+        /// What was awaited.
+        waiting_for: &'static str,
+        /// The log of the program concerned.
+        log: PathBuf,
+        /// The end of that log.
+        end: String,
+    },
 }

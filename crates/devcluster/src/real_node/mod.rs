@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use tokio::{
@@ -38,51 +39,60 @@ const START_LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks at what is starting.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// Bytes of a program's log that go into an error.
+const LOG_TAIL: usize = 4000;
+
 /// The group of all kubelets.
 const NODES: &str = "system:nodes";
-
-/// What a node is.
-#[derive(Clone, Debug)]
-pub struct RealNodeOptions {
-    /// Its name.
-    pub name: String,
-    /// Which node of its host it is, from 0: it tells their ports apart.
-    pub number: u16,
-    /// Archives of the images it has; it can pull no others.
-    pub images: Vec<PathBuf>,
-}
 
 /// A running node. Dropping it kills its kubelet and its containerd; its containers end with the namespaces.
 #[derive(Debug)]
 pub struct RealNode {
     name: String,
     cgroup: String,
-    _containerd: Child,
-    _kubelet: Child,
+    _containerd: Running,
+    kubelet: Running,
+}
+
+/// A program of the node, and where it says what it does.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    log: PathBuf,
 }
 
 impl RealNode {
-    /// Starts a node and waits until it is ready.
-    pub async fn start(
+    /// Starts a node of each name, which has the images in these archives and can pull no others, and waits until all
+    /// are ready.
+    pub async fn start_all(
         host: &RealHost,
         plane: &ControlPlane,
-        options: RealNodeOptions,
+        names: &[&str],
+        images: &[PathBuf],
+    ) -> Result<Vec<Self>, RealNodeError> {
+        let settings = names.iter().zip(0..);
+        let settings = settings.map(|(name, number)| Settings::new(name, number, host.cgroup()));
+        // A kubelet that starts while any containerd unpacks an image takes that one's mount for its own root and ends.
+        let prepared = settings.map(|settings| prepare(host.programs(), plane, images, settings));
+        let prepared = try_join_all(prepared).await?;
+        let nodes = prepared
+            .into_iter()
+            .map(|(settings, containerd)| Self::finish(host, plane, settings, containerd));
+        try_join_all(nodes).await
+    }
+
+    async fn finish(
+        host: &RealHost,
+        plane: &ControlPlane,
+        settings: Settings,
+        containerd: Running,
     ) -> Result<Self, RealNodeError> {
-        let settings = Settings::of(&options, host.cgroup());
-        cgroups::make(&settings.cgroup).map_err(|source| RealNodeError::Cgroup {
-            cgroup: settings.cgroup.clone(),
-            source,
-        })?;
-        let containerd = start_containerd(host.programs(), plane, &settings).await?;
-        for image in &options.images {
-            import(host.programs(), &settings, image).await?;
-        }
         let kubelet = start_kubelet(host.programs(), plane, &settings).await?;
         let node = Self {
-            name: options.name,
+            name: settings.name,
             cgroup: settings.cgroup,
             _containerd: containerd,
-            _kubelet: kubelet,
+            kubelet,
         };
         node.wait_until_ready(plane).await?;
         Ok(node)
@@ -102,7 +112,7 @@ impl RealNode {
 
     async fn wait_until_ready(&self, plane: &ControlPlane) -> Result<(), RealNodeError> {
         let nodes: Api<Node> = Api::all(plane.client().map_err(RealNodeError::Access)?);
-        until("the node to be ready", || async {
+        until("the node ready", &self.kubelet, || async {
             nodes
                 .get(&self.name)
                 .await
@@ -123,23 +133,41 @@ fn is_ready(node: &Node) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// A containerd with its images.
+async fn prepare(
+    programs: &NodePrograms,
+    plane: &ControlPlane,
+    images: &[PathBuf],
+    settings: Settings,
+) -> Result<(Settings, Running), RealNodeError> {
+    cgroups::make(&settings.cgroup).map_err(|source| RealNodeError::Cgroup {
+        cgroup: settings.cgroup.clone(),
+        source,
+    })?;
+    let containerd = start_containerd(programs, plane, &settings).await?;
+    for image in images {
+        import(programs, &settings, image).await?;
+    }
+    Ok((settings, containerd))
+}
+
 async fn start_containerd(
     programs: &NodePrograms,
     plane: &ControlPlane,
     settings: &Settings,
-) -> Result<Child, RealNodeError> {
+) -> Result<Running, RealNodeError> {
     write(&settings.file("containerd.toml"), &settings.containerd())?;
     write(&settings.cni_file(), &configuration::cni())?;
     let log = log(plane, settings, "containerd");
     let arguments = ["--config".into(), settings.file("containerd.toml")];
-    let child = start(programs, programs.containerd.clone(), log, arguments).await?;
-    until("containerd to answer", || async {
+    let containerd = start(programs, programs.containerd.clone(), log, arguments).await?;
+    until("containerd answer", &containerd, || async {
         let mut version = ctr(programs, settings);
         let output = version.arg("version").output().await;
         output.is_ok_and(|output| output.status.success())
     })
     .await?;
-    Ok(child)
+    Ok(containerd)
 }
 
 async fn import(
@@ -156,7 +184,7 @@ async fn start_kubelet(
     programs: &NodePrograms,
     plane: &ControlPlane,
     settings: &Settings,
-) -> Result<Child, RealNodeError> {
+) -> Result<Running, RealNodeError> {
     let authority = plane.authority();
     let issue = RealNodeError::Certificate;
     let user = format!("system:node:{}", settings.name);
@@ -182,8 +210,8 @@ async fn start<A: Into<std::ffi::OsString>>(
     executable: PathBuf,
     log: PathBuf,
     arguments: impl IntoIterator<Item = A>,
-) -> Result<Child, RealNodeError> {
-    Program::new(executable.clone(), log)
+) -> Result<Running, RealNodeError> {
+    let child = Program::new(executable.clone(), &log)
         .arguments(arguments)
         .variable("PATH", &programs.path)
         .start()
@@ -191,7 +219,8 @@ async fn start<A: Into<std::ffi::OsString>>(
         .map_err(|source| RealNodeError::Start {
             program: executable,
             source,
-        })
+        })?;
+    Ok(Running { child, log })
 }
 
 fn ctr(programs: &NodePrograms, settings: &Settings) -> Command {
@@ -218,16 +247,29 @@ fn write(path: &Path, content: &str) -> Result<(), RealNodeError> {
     kubeconfig::write_private(path, content).map_err(RealNodeError::Write)
 }
 
+/// Waits for a condition that `program` brings about.
 async fn until<F: Future<Output = bool>>(
-    what: &'static str,
+    waiting_for: &'static str,
+    program: &Running,
     condition: impl Fn() -> F,
 ) -> Result<(), RealNodeError> {
     let deadline = Instant::now() + START_LIMIT;
     while !condition().await {
-        if Instant::now() >= deadline {
-            return Err(RealNodeError::NotReady(what));
+        if program.child.exit().is_some() || Instant::now() >= deadline {
+            return Err(RealNodeError::NotReady {
+                waiting_for,
+                log: program.log.clone(),
+                end: log_tail(&program.log),
+            });
         }
         sleep(INTERVAL).await;
     }
     Ok(())
+}
+
+fn log_tail(log: &Path) -> String {
+    let content = fs::read(log).unwrap_or_default();
+    let start = content.len().saturating_sub(LOG_TAIL);
+    let tail = content.get(start..).unwrap_or_default();
+    String::from_utf8_lossy(tail).into_owned()
 }
