@@ -85,7 +85,7 @@ async fn is_altered(scene: &Scene) -> bool {
 /// A pod that a policy would take for a runner's, and that Pod Security `restricted` lets pass.
 fn probe(namespace: &str) -> Value {
     let confined = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
-    let container = |name| json!({"name": name, "image": "probe", "env": [{"name": "PROBE"}], "securityContext": confined});
+    let container = |name| json!({"name": name, "image": "probe", "env": [{"name": "PROBE"}], "resources": {"requests": {"cpu": "1m"}}, "securityContext": confined});
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "probe", "labels": {names::LABEL_EXECUTION_NAMESPACE: namespace}},
