@@ -16,6 +16,12 @@ ACTIONS := $(wildcard crates/actions/src/*.rs)
 # What `make build` builds. After `make test`, `--bins --tests` uses what that has built.
 BUILD ?= --bins
 
+# What runs the pods of `make demo`: `process` stands for them, `containerd` runs them.
+NODE := process
+ifeq ($(filter process containerd,$(NODE)),)
+$(error NODE is '$(NODE)': write NODE=process or NODE=containerd)
+endif
+
 # Where the operator of `make cluster-up` answers /healthz, /readyz and /metrics.
 export OPERATOR_LISTEN ?= 127.0.0.1:18080
 
@@ -28,9 +34,17 @@ help: ## Show this.
 	  /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: cluster-bin build ## Start a cluster, scale a Deployment in it, show what happens, end it.
+demo: demo-$(NODE) ## Start a cluster, scale a Deployment in it, show what happens, end it. NODE=containerd: on real nodes, as root.
+
+.PHONY: demo-process
+demo-process: cluster-bin build
 	@echo "==> the demo"
 	@$(BIN)/devcluster demo --operator $(BIN)/kubernaut-executor
+
+.PHONY: demo-containerd
+demo-containerd: node-bin build node-images
+	@echo "==> the demo, on real nodes"
+	@$(BIN)/devcluster isolate -- $(BIN)/devcluster demo --node containerd --operator $(BIN)/kubernaut-executor
 
 ##@ A cluster to work with
 
@@ -57,14 +71,15 @@ test: cluster-bin helm-bin ## Run all tests: the pure ones, and those on a real 
 	@cargo test --workspace
 
 .PHONY: e2e
-e2e: node-bin ## Run the stories on real nodes: kubelet, containerd, runc and our images. Needs root.
-	@echo "==> building"
-	@cargo build --workspace --bins
+e2e: node-bin build node-images ## Run the stories on real nodes: kubelet, containerd, runc and our images. Needs root.
 	@cargo test --package kexec-tests --test node --no-run
+	@echo "==> testing"
+	@$(BIN)/devcluster isolate -- cargo test --package kexec-tests --test node -- --test-threads 16
+
+.PHONY: node-images
+node-images: node-machine build
 	@echo "==> building the images"
 	@hack/real-node/images.sh
-	@echo "==> testing"
-	@$(BIN)/devcluster isolate -- cargo test --package kexec-tests --test node -- --test-threads 8
 
 .PHONY: check
 check: check-format check-lints check-generated check-dependencies check-scripts check-chart ## Run all that CI checks beside the tests.

@@ -15,8 +15,10 @@ pub mod node;
 pub mod operator;
 pub mod processes;
 pub mod programs;
+pub mod real_cluster;
 pub mod real_node;
 
 pub use control_plane::{ControlPlane, ControlPlaneError, ControlPlaneOptions, Listen, Location};
 pub use node::{Fault, NodeOptions, ProcessNode};
+pub use real_cluster::{RealCluster, RealClusterError};
 pub use real_node::{RealHost, RealNode};

@@ -3,11 +3,10 @@
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use kexec_api::names;
 use kexec_devcluster::{
-    ControlPlane, ControlPlaneOptions, NodeOptions, ProcessNode, RealHost, RealNode, installation,
+    ControlPlane, ControlPlaneOptions, Location, NodeOptions, ProcessNode, RealCluster, RealNode,
 };
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Client, Config};
@@ -23,9 +22,6 @@ pub const RUNNER_IMAGE: &str = "kubernaut-runner:dev";
 
 /// Image of what targets run: real nodes have one of that name, the process node plays it.
 pub const WORKLOAD_IMAGE: &str = "nginx:1.29";
-
-/// Archives of the images that real nodes have.
-const IMAGES: [&str; 5] = ["controller", "runner", "sandbox", "stand-in", "workload"];
 
 /// The installation that scenes use unless they make one of their own. It has a suffix because one without would have
 /// its policies judge the executions of all others.
@@ -82,7 +78,11 @@ impl Cluster {
 
     fn start_real() -> Self {
         let runtime = runtime();
-        let (plane, nodes) = runtime.block_on(start_real());
+        let root = repository();
+        let started = RealCluster::start(Location::Temporary, &root, |_| {});
+        let RealCluster { plane, nodes } = runtime
+            .block_on(started)
+            .unwrap_or_else(|error| panic!("{error:#?}"));
         Self {
             plane,
             nodes: Nodes::Real(nodes),
@@ -155,27 +155,6 @@ fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
-}
-
-async fn start_real() -> (ControlPlane, Vec<RealNode>) {
-    let root = repository();
-    let host = started(RealHost::prepare().await);
-    let mut options = ControlPlaneOptions {
-        listen: host.listen(),
-        ..ControlPlaneOptions::default()
-    };
-    // A kubelet on a busy machine may be late.
-    options.controllers.node_monitor_grace = Duration::from_secs(40);
-    let plane = started(ControlPlane::start(options).await);
-    let images = IMAGES.map(|image| root.join(format!(".devcluster/images/{image}.tar")));
-    let nodes = RealNode::start_all(&host, &plane, &["node-1", "node-2"], &images).await;
-    let nodes = started(nodes);
-    started(installation::install(&plane, &root).await);
-    (plane, nodes)
-}
-
-fn started<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}\n{error:?}"))
 }
 
 /// Root of the repository.

@@ -106,7 +106,7 @@ async fn a_large_plan_runs_is_undone_and_goes_with_its_execution() {
     goes_with(&scene, &execution).await;
 }
 
-/// A scene whose user may change ConfigMaps by executions in a namespace beside its own.
+/// A scene whose user may execute `modify_configmap` in a namespace beside its own.
 async fn beside(name: &str) -> (Scene, String) {
     let scene = Scene::new(name).await;
     let other = format!("{}-other", scene.namespace);

@@ -2,6 +2,7 @@
 //! end of it all. What is told of the objects is [`facts`]'s, what the demo is about [`story`]'s.
 
 mod facts;
+mod ground;
 mod ready;
 mod screen;
 mod story;
@@ -24,6 +25,7 @@ use tokio::{
 
 use self::{
     facts::Fact,
+    ground::{Ground, GroundError, NodeKind},
     ready::NotReady,
     screen::Screen,
     story::{Story, StoryError, USER, place},
@@ -32,9 +34,9 @@ use crate::{
     cli::{
         progress::Progress,
         shown,
-        up::{Cluster, Up, UpError, apply},
+        up::{Up, UpError, apply},
     },
-    control_plane::AccessError,
+    control_plane::{AccessError, ControlPlane},
 };
 
 /// How long the execution may take.
@@ -55,6 +57,9 @@ pub struct Demo {
     /// The operator's binary.
     #[arg(long)]
     operator: PathBuf,
+    /// What runs the pods: processes that stand for them, or containerd inside `devcluster isolate`.
+    #[arg(long, value_enum, default_value_t = NodeKind::Process)]
+    node: NodeKind,
     /// Folder with the manifests of an installation.
     #[arg(long, default_value = "config")]
     config: PathBuf,
@@ -77,7 +82,7 @@ pub enum DemoError {
     FindPort(#[source] io::Error),
     /// The cluster.
     #[error("failed to start the cluster")]
-    Start(#[source] UpError),
+    Start(#[source] GroundError),
     /// The example's rights.
     #[error("failed to give the user her rights")]
     GiveRights(#[source] UpError),
@@ -149,19 +154,20 @@ impl Demo {
         let story = Story::read(&self.examples).map_err(DemoError::Story)?;
         let port = free_port().map_err(DemoError::FindPort)?;
         let progress = Progress::start();
-        let up = self.up(port);
-        let cluster = tokio::select! {
-            cluster = up.start(progress) => cluster.map_err(DemoError::Start)?,
+        let start = Ground::start(self.node, &self.dir, self.up(port), progress);
+        let ground = tokio::select! {
+            ground = start => ground.map_err(DemoError::Start)?,
             end = interrupted() => return Err(end),
         };
+        let port = ground.has_process().then_some(port);
         let result = tokio::select! {
-            result = play(&cluster, &story, port, progress) => result,
+            result = play(ground.plane(), &story, port, progress) => result,
             end = interrupted() => Err(end),
-            program = cluster.plane.failed() => Err(DemoError::ProgramEnded(program)),
+            program = ground.plane().failed() => Err(DemoError::ProgramEnded(program)),
         };
         println!();
         progress.say("ending the cluster");
-        cluster.stop().await;
+        ground.stop().await;
         progress.say("everything is gone");
         if result.is_ok() {
             println!("{GO_ON}");
@@ -224,12 +230,11 @@ async fn interrupted() -> DemoError {
 }
 
 async fn play(
-    cluster: &Cluster,
+    plane: &ControlPlane,
     story: &Story,
-    port: u16,
+    port: Option<u16>,
     progress: Progress,
 ) -> Result<(), DemoError> {
-    let plane = &cluster.plane;
     apply(plane, &story.rights)
         .await
         .map_err(DemoError::GiveRights)?;

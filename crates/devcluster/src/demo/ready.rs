@@ -24,16 +24,20 @@ pub struct NotReady {
     last: String,
 }
 
-/// Returns when the operator at this local port is ready and `execution`, by the user of `executions`, would be accepted
+/// Returns when the operator at this local port, unless it is a pod that was awaited already, is ready and `execution`, by the user of `executions`, would be accepted
 /// with that user stamped as its requester. Nothing is created.
 pub(super) async fn wait(
-    port: u16,
+    port: Option<u16>,
     executions: &Api<KubernetesExecution>,
     execution: &KubernetesExecution,
 ) -> Result<(), NotReady> {
     let end = Instant::now() + LIMIT;
     loop {
-        let problem = match operator_problem(port).await {
+        let operator = match port {
+            Some(port) => operator_problem(port).await,
+            None => None,
+        };
+        let problem = match operator {
             Some(problem) => Some(problem),
             None => admission_problem(executions, execution).await,
         };
