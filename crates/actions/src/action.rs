@@ -23,6 +23,9 @@ pub struct Target {
     pub reference: ObjectRef,
     /// The live object.
     pub live: Value,
+    /// When the execution was created, as RFC 3339 in UTC: the one time a plan may hold, since it is the same whenever
+    /// the plan is made.
+    pub asked_at: String,
 }
 
 /// One named contribution to the risk of a plan; the score is added to that of the action's own level.

@@ -80,6 +80,16 @@ impl Need {
         }
     }
 
+    /// The need for all objects of a kind in a namespace.
+    #[must_use]
+    pub fn all(kind: Kind, namespace: Option<&str>) -> Self {
+        Self::List {
+            kind,
+            namespace: namespace.map(str::to_owned),
+            selector: String::new(),
+        }
+    }
+
     /// The kind the need is about.
     #[must_use]
     pub fn kind(&self) -> &Kind {

@@ -25,6 +25,7 @@ pub(crate) fn target(kind: TargetKind, live: Value) -> Target {
             uid: text("/metadata/uid").expect("has a UID"),
         },
         live,
+        asked_at: "2026-07-01T12:00:00Z".into(),
     }
 }
 
@@ -52,6 +53,38 @@ pub(crate) fn deployment(replicas: &Value) -> Target {
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "shop"}}},
     });
     target(TargetKind::DEPLOYMENT, live)
+}
+
+/// A workload of a kind that rolls out pods of the image `shop:1`.
+pub(crate) fn workload(kind: TargetKind) -> Target {
+    let mut live = deployment(&2.into()).live;
+    live["spec"]["template"] = json!({
+        "metadata": {"labels": {"app": "shop"}},
+        "spec": {"containers": [{"name": "main", "image": "shop:1", "resources": {}}]},
+    });
+    if kind == TargetKind::DAEMON_SET {
+        live["spec"]
+            .as_object_mut()
+            .expect("is an object")
+            .remove("replicas");
+    }
+    target(kind, live)
+}
+
+/// A pod of the Deployment that is such a workload.
+pub(crate) fn workload_pod(uid: &str) -> Value {
+    let mut pod = owned_pod(uid, ("apps/v1", "ReplicaSet", "shop-7d9c"), true);
+    pod["spec"] = json!({"containers": [{"name": "main", "image": "shop:1", "resources": {}}]});
+    pod
+}
+
+/// What must be known of such a workload, with these pods and no disruption budget.
+pub(crate) fn workload_facts(pods: Vec<Value>) -> Facts {
+    let budgets = Need::all(TargetKind::POD_DISRUPTION_BUDGET.to_kind(), Some("web"));
+    facts([
+        (Need::pods(Some("web"), "app=shop"), Fact::List(pods)),
+        (budgets, Fact::List(Vec::new())),
+    ])
 }
 
 /// The node `worker-1` with UID `n-1`.

@@ -3,13 +3,17 @@
 //! The list of the actions is at the end; a new one is its file and its line there.
 
 mod action;
+mod difference;
 pub mod endpoints;
 pub mod facts;
 pub mod metadata;
 pub mod parameters;
 mod pod_owner;
+mod pod_template;
 mod registry;
+mod restart;
 mod rollout;
+mod rollout_risk;
 mod schedulability;
 
 #[cfg(test)]
@@ -26,4 +30,7 @@ registry::actions! {
     restart_pod::RestartPod,
     scale_deployment::ScaleDeployment,
     uncordon_node::UncordonNode,
+    restart_deployment::RestartDeployment,
+    restart_statefulset::RestartStatefulSet,
+    restart_daemonset::RestartDaemonSet,
 }

@@ -38,6 +38,22 @@ impl TargetKind {
     /// `discovery.k8s.io/v1` `EndpointSlice`.
     pub const ENDPOINT_SLICE: Self =
         Self::namespaced("discovery.k8s.io/v1", "EndpointSlice", "endpointslices");
+    /// `apps/v1` `ControllerRevision`.
+    pub const CONTROLLER_REVISION: Self =
+        Self::namespaced("apps/v1", "ControllerRevision", "controllerrevisions");
+    /// `policy/v1` `PodDisruptionBudget`.
+    pub const POD_DISRUPTION_BUDGET: Self =
+        Self::namespaced("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets");
+    /// `autoscaling/v2` `HorizontalPodAutoscaler`.
+    pub const HORIZONTAL_POD_AUTOSCALER: Self = Self::namespaced(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+    );
+    /// `v1` `LimitRange`.
+    pub const LIMIT_RANGE: Self = Self::namespaced("v1", "LimitRange", "limitranges");
+    /// `v1` `ResourceQuota`.
+    pub const RESOURCE_QUOTA: Self = Self::namespaced("v1", "ResourceQuota", "resourcequotas");
     /// `v1` ConfigMap.
     pub const CONFIG_MAP: Self = Self::namespaced("v1", "ConfigMap", "configmaps");
     /// `v1` Node.

@@ -101,6 +101,21 @@ pub(crate) fn controlled_by<'a>(pods: &'a [Value], owner: &ObjectRef) -> Vec<&'a
     pods.iter().filter(is_controlled).collect()
 }
 
+/// Those of the pods that a workload controls; a Deployment does so by its `ReplicaSets`, which bear its name.
+pub(crate) fn of_workload<'a>(pods: &'a [Value], workload: &ObjectRef) -> Vec<&'a Value> {
+    if workload.kind != TargetKind::DEPLOYMENT.kind {
+        return controlled_by(pods, workload);
+    }
+    let prefix = format!("{}-", workload.name);
+    let is_of_a_replica_set = |pod: &&Value| {
+        controller_reference(pod).is_some_and(|owner| {
+            let text = |key| owner.get(key).and_then(Value::as_str).unwrap_or_default();
+            text("kind") == TargetKind::REPLICA_SET.kind && text("name").starts_with(&prefix)
+        })
+    };
+    pods.iter().filter(is_of_a_replica_set).collect()
+}
+
 /// Whether a pod runs, or is to run, and is not on its way out.
 pub(crate) fn is_active(pod: &Value) -> bool {
     !has_ended(pod) && pod.pointer("/metadata/deletionTimestamp").is_none()

@@ -33,6 +33,32 @@ fn string_form(selector: &Value) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(","))
 }
 
+/// Whether a `metav1.LabelSelector` picks an object of these labels. One that is odd or says nothing picks none.
+pub(crate) fn selects(selector: &Value, labels: Option<&Value>) -> bool {
+    let label = |key: &str| labels.and_then(|labels| labels.get(key));
+    let equal = selector.get("matchLabels").and_then(Value::as_object);
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    let fits = |expression: &Value| {
+        let key = expression.get("key").and_then(Value::as_str);
+        let held = label(key.unwrap_or_default());
+        let values = expression.get("values").and_then(Value::as_array);
+        let listed = values.zip(held).is_some_and(|(all, one)| all.contains(one));
+        match expression.get("operator").and_then(Value::as_str) {
+            Some("In") => listed,
+            Some("NotIn") => !listed,
+            Some("Exists") => held.is_some(),
+            Some("DoesNotExist") => held.is_none(),
+            _ => false,
+        }
+    };
+    string_form(selector).is_some()
+        && equal
+            .into_iter()
+            .flatten()
+            .all(|(key, value)| label(key) == Some(value))
+        && expressions.into_iter().flatten().all(fits)
+}
+
 /// A plain map of labels, as the selector of a `ReplicationController`, in the string form; `None` as above.
 pub(crate) fn equality_form(labels: &Value) -> Option<String> {
     let terms: Vec<String> = labels
@@ -113,6 +139,25 @@ mod tests {
             string_form(&all).as_deref(),
             Some("app=shop,tier in (web,api),zone notin (b),track,!canary")
         );
+    }
+
+    #[test]
+    fn a_selector_picks_what_fits_all_its_terms() {
+        let labels = json!({"app": "shop", "tier": "web"});
+        let picks = |selector: Value| selects(&selector, Some(&labels));
+        let expression = |operator: &str, key: &str, values: Value| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        assert!(picks(json!({"matchLabels": {"app": "shop"}})));
+        assert!(!picks(
+            json!({"matchLabels": {"app": "shop", "tier": "api"}})
+        ));
+        assert!(picks(expression("In", "tier", json!(["web", "api"]))));
+        assert!(!picks(expression("In", "zone", json!(["a"]))));
+        assert!(picks(expression("NotIn", "zone", json!(["a"]))));
+        assert!(!picks(expression("NotIn", "tier", json!(["web"]))));
+        assert!(picks(expression("Exists", "tier", json!([]))));
+        assert!(!picks(expression("DoesNotExist", "tier", json!([]))));
+        assert!(!picks(json!({})) && !picks(expression("Gt", "tier", json!(["1"]))));
+        assert!(!selects(&json!({"matchLabels": {"app": "shop"}}), None));
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// One field's old and new value. `None` means that the field is absent.
+/// One field's old and new value. `None` means that the field is absent. A change from a value to itself is a guard: it is
+/// tested and never written, as the name of the container whose image is set by its place in the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldChange {
@@ -80,6 +81,12 @@ impl FieldChange {
             before: self.after.clone(),
             after: self.before.clone(),
         }
+    }
+
+    /// Whether it is only tested.
+    #[must_use]
+    pub fn is_guard(&self) -> bool {
+        self.before == self.after
     }
 }
 
@@ -169,11 +176,15 @@ impl Step {
         }
     }
 
-    /// What the step changes, one line a field.
+    /// What the step changes, one line a field; guards are left out.
     #[must_use]
     pub fn diff(&self) -> Vec<String> {
         match self {
-            Self::Patch { changes, .. } => changes.iter().map(FieldChange::to_string).collect(),
+            Self::Patch { changes, .. } => changes
+                .iter()
+                .filter(|change| !change.is_guard())
+                .map(FieldChange::to_string)
+                .collect(),
             Self::Delete { target, .. } => {
                 vec![format!("{target} (uid {}) is deleted", target.uid)]
             }
@@ -264,7 +275,8 @@ pub enum Expectation {
         fields: Vec<FieldValue>,
     },
     /// The workload has observed its spec, and that many replicas are updated, ready and available, no more exist,
-    /// and none of its pods crash-loops that did not before.
+    /// and none of its pods crash-loops that did not before. The replicas of a StatefulSet need not be updated: its
+    /// strategy may hold them at an older revision.
     WorkloadReady {
         /// The Deployment, StatefulSet or DaemonSet.
         object: ObjectRef,
@@ -275,6 +287,25 @@ pub enum Expectation {
         /// UIDs of pods that were crash-looping when the plan was made: their failure is not ours.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         known_crash_loops: Vec<String>,
+    },
+    /// The workload runs its pod template on as many replicas as it asks for: it has observed its spec, all replicas are
+    /// updated, ready and available, no others exist, and none of its pods crash-loops that did not before.
+    RolledOut {
+        /// The Deployment, StatefulSet or DaemonSet.
+        object: ObjectRef,
+        /// Label selector of its pods, in its string form.
+        selector: String,
+        /// The pods there were when the plan was made that do not fit the template: none of them may be left.
+        #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+        old_pods: UidSet,
+        /// UIDs of pods that were crash-looping when the plan was made: their failure is not ours.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known_crash_loops: Vec<String>,
+    },
+    /// Its controller has observed the object's present spec.
+    Observed {
+        /// The object.
+        object: ObjectRef,
     },
     /// No object with this UID exists any more.
     Gone {
@@ -481,6 +512,33 @@ mod tests {
                 {"op": "add", "path": "/data/a~1b", "value": "x"},
             ]))
         );
+    }
+
+    #[test]
+    fn a_guard_is_tested_and_neither_written_nor_shown() {
+        let change = |path: &str, before: &str, after: &str| FieldChange {
+            path: path.into(),
+            before: Some(before.into()),
+            after: Some(after.into()),
+        };
+        let step = Step::Patch {
+            target: deployment(),
+            subresource: None,
+            changes: vec![
+                change("/list/0/name", "web", "web"),
+                change("/list/0/image", "a", "b"),
+            ],
+        };
+        assert_eq!(
+            step.json_patch(),
+            Some(json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+                {"op": "test", "path": "/list/0/name", "value": "web"},
+                {"op": "test", "path": "/list/0/image", "value": "a"},
+                {"op": "replace", "path": "/list/0/image", "value": "b"},
+            ]))
+        );
+        assert_eq!(step.diff(), ["list.0.image: \"a\" -> \"b\""]);
     }
 
     #[test]

@@ -15,6 +15,12 @@ const DIGITS: usize = 8;
 pub struct UidSet(String);
 
 impl UidSet {
+    /// Whether it was made of no UID.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a UID is surely none of those the set was made of.
     #[must_use]
     pub fn lacks(&self, uid: &str) -> bool {
@@ -52,6 +58,7 @@ mod tests {
         let taken_for_known = (3000..6000).filter(|number| !known.lacks(&uid(*number)));
         assert_eq!(taken_for_known.count(), 0);
         assert!(UidSet::default().lacks(""));
+        assert!(UidSet::default().is_empty() && !known.is_empty());
     }
 
     #[test]

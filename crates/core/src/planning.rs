@@ -110,6 +110,7 @@ fn read_target(request: &Request<'_>, fact: &Fact) -> Result<Target, Refusal> {
             uid: uid.to_owned(),
         },
         live: live.clone(),
+        asked_at: request.asked_at.to_string(),
     })
 }
 

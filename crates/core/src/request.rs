@@ -1,7 +1,7 @@
 //! What can be said of an execution before the cluster is asked: the action, its target's kind, its parameters, and
 //! what this version cannot do. The result is a [`Request`]; everything after takes only that.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kexec_actions::facts::Need;
 use kexec_actions::metadata::{Metadata, TargetKind};
 use kexec_actions::parameters::CommonParameters;
@@ -42,6 +42,8 @@ pub struct Request<'a> {
     pub namespace: Option<&'a str>,
     /// Name of the target.
     pub name: &'a str,
+    /// When the execution was created.
+    pub asked_at: Timestamp,
     /// The execution's spec.
     pub spec: &'a KubernetesExecutionSpec,
     /// The parameters every action has.
@@ -152,9 +154,18 @@ pub fn validate<'a>(
         kind,
         namespace,
         name,
+        asked_at: asked_at(execution),
         spec,
         common,
     })
+}
+
+/// When the API server took the execution; it gives every object a time of creation.
+fn asked_at(execution: &KubernetesExecution) -> Timestamp {
+    let created = &execution.metadata.creation_timestamp;
+    created
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |created| created.0)
 }
 
 fn find_action<'a>(registry: &'a Registry, name: &str) -> Result<&'a Planner, Refusal> {

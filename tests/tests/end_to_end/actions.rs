@@ -4,6 +4,7 @@
 
 mod case;
 mod restarts;
+mod rollouts;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use case::Case;
 pub(super) use case::assert_ended;
+use rollouts::{restart_daemonset, restart_deployment, restart_statefulset};
 
 /// Makes a test of each of these functions, which bear the names of actions.
 macro_rules! tried {
@@ -42,6 +44,9 @@ tried! {
     restart_pod,
     scale_deployment,
     uncordon_node,
+    restart_deployment,
+    restart_statefulset,
+    restart_daemonset,
 }
 
 #[test]

@@ -4,8 +4,9 @@ use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_api::plan::{Expectation, FieldValue, ObjectRef, dotted};
 use serde_json::Value;
 
-use super::live::{crash_loops, name, text, uid};
+use super::live::{text, uid};
 use super::replacement::{self, Replacement};
+use super::rollout::{self, Rollout};
 use super::{Finding, Verdict};
 
 pub(super) fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
@@ -23,18 +24,28 @@ pub(super) fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
             condition_holds(live, condition_type, status, reason.as_deref())
         }),
         Expectation::Gone { object } => gone(object, facts),
+        Expectation::Observed { object } => with_object(object, facts, rollout::observed),
         Expectation::WorkloadReady {
             object,
             selector,
             replicas,
             known_crash_loops,
-        } => {
-            let pods = Need::pods(object.namespace.as_deref(), selector);
-            with_object(object, facts, |live| match facts.get(&pods) {
-                Some(Fact::List(pods)) => workload_ready(live, *replicas, pods, known_crash_loops),
-                other => unread(other, "its pods"),
-            })
-        }
+        } => with_workload(object, selector, facts, |live, pods| {
+            rollout::ready(live, object, *replicas, (pods, known_crash_loops))
+        }),
+        Expectation::RolledOut {
+            object,
+            selector,
+            old_pods,
+            known_crash_loops,
+        } => with_workload(object, selector, facts, |live, pods| {
+            let rollout = Rollout {
+                object,
+                old_pods,
+                known_crash_loops,
+            };
+            rollout.judge(live, pods)
+        }),
         Expectation::Replaced {
             object,
             owner,
@@ -74,6 +85,12 @@ fn describe(expectation: &Expectation) -> String {
                 "{object} has {replicas} replicas, all updated and available, and no pod crash-loops anew"
             )
         }
+        Expectation::RolledOut { object, .. } => {
+            format!(
+                "{object} runs its template on all replicas, none of the old pods is left, and no pod crash-loops anew"
+            )
+        }
+        Expectation::Observed { object } => format!("{object} is observed as it is now"),
         Expectation::Gone { object } => format!("{object} (uid {}) is gone", object.uid),
         Expectation::Replaced {
             object,
@@ -131,6 +148,20 @@ fn with_object(
         ),
         other => unread(other, &object.to_string()),
     }
+}
+
+/// Judges the live workload with the pods that its selector picks.
+fn with_workload(
+    object: &ObjectRef,
+    selector: &str,
+    facts: &Facts,
+    judge: impl FnOnce(&Value, &[Value]) -> (Verdict, String),
+) -> (Verdict, String) {
+    let pods = Need::pods(object.namespace.as_deref(), selector);
+    with_object(object, facts, |live| match facts.get(&pods) {
+        Some(Fact::List(pods)) => judge(live, pods),
+        other => unread(other, "its pods"),
+    })
 }
 
 pub(super) fn unread(fact: Option<&Fact>, what: &str) -> (Verdict, String) {
@@ -202,53 +233,4 @@ fn gone(object: &ObjectRef, facts: &Facts) -> (Verdict, String) {
         Some(Fact::Object(_)) => (Verdict::NotYet, format!("{object} is still there")),
         other => unread(other, &object.to_string()),
     }
-}
-
-fn workload_ready(
-    live: &Value,
-    replicas: u32,
-    pods: &[Value],
-    known: &[String],
-) -> (Verdict, String) {
-    let number = |path: &str| live.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    let (total, updated) = (
-        number("/status/replicas"),
-        number("/status/updatedReplicas"),
-    );
-    let (ready, available) = (
-        number("/status/readyReplicas"),
-        number("/status/availableReplicas"),
-    );
-    let observed = number("/status/observedGeneration") >= number("/metadata/generation");
-    let asked = live
-        .pointer("/spec/replicas")
-        .and_then(Value::as_u64)
-        .unwrap_or(1);
-    let looping: Vec<&str> = pods
-        .iter()
-        .filter(|pod| crash_loops(pod) && !known.iter().any(|one| one == uid(pod)))
-        .map(name)
-        .collect();
-    let actual = format!(
-        "{total} replicas, {updated} updated, {ready} ready, {available} available (spec asks for {asked})"
-    );
-    if !looping.is_empty() {
-        return (
-            Verdict::NotYet,
-            format!("{actual}; crash-looping: {}", looping.join(", ")),
-        );
-    }
-    let wanted = u64::from(replicas);
-    let settled = observed
-        && [asked, total, updated, ready, available]
-            .iter()
-            .all(|count| *count == wanted);
-    (
-        if settled {
-            Verdict::Proven
-        } else {
-            Verdict::NotYet
-        },
-        actual,
-    )
 }

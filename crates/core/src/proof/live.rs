@@ -33,6 +33,12 @@ pub(super) fn crash_loops(pod: &Value) -> bool {
     })
 }
 
+/// Whether all containers of a pod have ended for good.
+pub(super) fn has_ended(pod: &Value) -> bool {
+    let phase = pod.pointer("/status/phase").and_then(Value::as_str);
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 pub(super) fn is_ready(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions

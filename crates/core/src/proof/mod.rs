@@ -6,6 +6,7 @@ mod expectation;
 mod live;
 mod replacement;
 pub mod restoration;
+mod rollout;
 
 use kexec_actions::facts::{Facts, Need};
 use kexec_api::plan::{Expectation, PlanContent, dotted};
@@ -61,8 +62,12 @@ fn expectation_needs(expectation: &Expectation) -> Vec<Need> {
     match expectation {
         Expectation::Fields { object, .. }
         | Expectation::Gone { object }
+        | Expectation::Observed { object }
         | Expectation::Condition { object, .. } => vec![Need::object(object)],
         Expectation::WorkloadReady {
+            object, selector, ..
+        }
+        | Expectation::RolledOut {
             object, selector, ..
         } => {
             vec![
@@ -118,6 +123,8 @@ pub fn without_values(content: &PlanContent, judgement: Judgement) -> Judgement 
             }
         }
         Expectation::WorkloadReady { .. }
+        | Expectation::RolledOut { .. }
+        | Expectation::Observed { .. }
         | Expectation::Gone { .. }
         | Expectation::Replaced { .. }
         | Expectation::Condition { .. } => finding,

@@ -130,6 +130,8 @@ pub(super) fn disclosed(content: &PlanContent, namespace: &str) -> PlanContent {
                     .for_each(hash_texts);
             }
             Expectation::WorkloadReady { .. }
+            | Expectation::RolledOut { .. }
+            | Expectation::Observed { .. }
             | Expectation::Gone { .. }
             | Expectation::Replaced { .. }
             | Expectation::Condition { .. } => {}

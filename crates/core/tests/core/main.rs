@@ -18,6 +18,7 @@ mod queue;
 mod refusals;
 mod replacement;
 mod rollback;
+mod rollout;
 mod sequences;
 mod start;
 mod stopped;
