@@ -204,12 +204,17 @@ impl Sender<'_> {
         if let Some(why) = not_ours {
             return vec![Found::whole(Finding::Foreign(why.to_owned()), sent)];
         }
-        let mut found = Vec::with_capacity(changes.len());
-        for (left, (index, change)) in (1..=changes.len()).rev().zip((0..).zip(changes)) {
+        let written: Vec<(u32, &FieldChange)> = (0..)
+            .zip(changes)
+            .filter(|(_, change)| !change.is_guard())
+            .collect();
+        let mut found = Vec::with_capacity(written.len());
+        for (left, (index, change)) in (1..=written.len()).rev().zip(written) {
             let limits = &self.limits.share(left);
             let sender = Sender { limits, ..*self };
+            let part = guarded(step, changes, change);
             let was_tried = changes.len() == 1;
-            let (finding, sent) = sender.field(step, change, was_tried, lost).await;
+            let (finding, sent) = sender.field((step, &part), change, was_tried, lost).await;
             found.push(Found {
                 finding,
                 field: Some(index),
@@ -219,11 +224,11 @@ impl Sender<'_> {
         found
     }
 
-    /// Restores the one field of `change`, unless `was_tried`, and finds out why it cannot be. `lost`: the answer to an
-    /// earlier try was lost.
+    /// Restores the one field of `change` by the `part` of `step` that is about it, unless `was_tried`, and finds out why
+    /// it cannot be. `lost`: the answer to an earlier try was lost.
     async fn field(
         &self,
-        step: &Step,
+        (step, part): (&Step, &Step),
         change: &FieldChange,
         was_tried: bool,
         mut lost: bool,
@@ -231,8 +236,7 @@ impl Sender<'_> {
         let path = printable(&format!("\"{}\"", dotted(&change.path)), MAX_TEXT_CHARS);
         let mut sent = None;
         if !was_tried {
-            let part = with_changes(step, vec![change.clone()]);
-            let (end, latest) = self.send(&part, false, &mut lost).await;
+            let (end, latest) = self.send(part, false, &mut lost).await;
             sent = latest;
             if let Some(finding) = settled(end, Finding::Restored, &path) {
                 return (finding.unless_lost(lost), sent);
@@ -273,6 +277,17 @@ fn with_changes(step: &Step, changes: Vec<FieldChange>) -> Step {
         *all = changes;
     }
     part
+}
+
+/// The part of `step` that restores the field of `change`, with those guards among its `changes` that are about what the
+/// field lies in: a list may have got other members, and a place in it another meaning.
+fn guarded(step: &Step, changes: &[FieldChange], change: &FieldChange) -> Step {
+    let is_about = |guard: &&FieldChange| {
+        let lies_in = guard.path.rsplit_once('/').map(|(parent, _)| parent);
+        guard.is_guard() && parents(&change.path).any(|parent| Some(parent) == lies_in)
+    };
+    let guards = changes.iter().filter(is_about);
+    with_changes(step, guards.chain([change]).cloned().collect())
 }
 
 /// What must hold, any of it, for the field of `change` to be restored already. A test of an absent field fails where

@@ -47,7 +47,9 @@ struct Tally {
 impl Tally {
     fn add(&mut self, step: &Step, found: &[Found]) {
         let all = match step {
-            Step::Patch { changes, .. } => changes.len(),
+            Step::Patch { changes, .. } => {
+                changes.iter().filter(|change| !change.is_guard()).count()
+            }
             Step::Delete { .. } => 1,
         };
         self.total += all;

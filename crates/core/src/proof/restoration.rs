@@ -60,6 +60,7 @@ fn of_step(step: &Step, facts: &Facts) -> Vec<Restorable> {
             ..
         } => changes
             .iter()
+            .filter(|change| !change.is_guard())
             .map(|change| Restorable {
                 what: format!("{target} {}", dotted(&change.path)),
                 holds: match &live {

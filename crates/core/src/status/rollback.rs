@@ -9,7 +9,7 @@ use kexec_api::execution::status::{
 };
 use kexec_api::names;
 use kexec_api::phase::{Outcome, Phase};
-use kexec_api::plan::PlanContent;
+use kexec_api::plan::{PlanContent, Step};
 use kexec_api::work::{Stage, StepOutcome, StepRecord, WorkResult};
 
 use super::ending::{Finish, close, details, millis, tell_attempt, tell_result};
@@ -245,11 +245,9 @@ fn actions(view: &View<'_>, result: &WorkResult, content: &PlanContent) -> Vec<R
 fn action(record: &StepRecord, content: &PlanContent) -> RollbackAction {
     let index = usize::try_from(record.step).unwrap_or(usize::MAX);
     let what = content.rollback.get(index).map(|step| {
-        let diff = step.diff();
-        let field = record
-            .field
-            .and_then(|field| diff.get(usize::try_from(field).ok()?).cloned());
-        format!("{} {}", step.target(), field.unwrap_or(diff.join("; ")))
+        let field = record.field.and_then(|field| field_of(step, field));
+        let what = field.unwrap_or_else(|| step.diff().join("; "));
+        format!("{} {what}", step.target())
     });
     RollbackAction {
         action: what.map(|what| quote(&what)),
@@ -263,6 +261,15 @@ fn action(record: &StepRecord, content: &PlanContent) -> RollbackAction {
         timestamp: record.at.map(Time),
         duration: record.millis.map(millis),
         error: record.error.as_deref().map(quote),
+    }
+}
+
+/// One field of a step by the place of its change, guards counted.
+fn field_of(step: &Step, field: u32) -> Option<String> {
+    let index = usize::try_from(field).ok()?;
+    match step {
+        Step::Patch { changes, .. } => changes.get(index).map(ToString::to_string),
+        Step::Delete { .. } => None,
     }
 }
 

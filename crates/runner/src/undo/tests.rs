@@ -6,7 +6,7 @@ use kexec_api::work::{MAX_RESULT_BYTES, RunnerMetrics, StepOutcome, WorkOutcome,
 use serde_json::{Value, json};
 use world::{
     Fault, NODE, SCALE, SETTINGS, World, node_object, outcomes, remove_keys, restore_keys,
-    restore_scale, roll_back, scale_object, settings, settings_of,
+    restore_member, restore_scale, roll_back, scale_object, settings, settings_of, with_member,
 };
 
 use crate::fixture::{delete_node, order};
@@ -122,6 +122,39 @@ async fn only_what_is_still_ours_is_restored() {
         assert_eq!(report.error.is_some(), is_foreign, "{}", case.name);
         let said = format!("{report:?}");
         assert!(!said.contains("theirs"), "{}: {said}", case.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_is_restored_only_where_its_guard_holds_and_a_guard_is_no_change() {
+    let member =
+        |name: &str, image: &str, port: u32| json!({"name": name, "image": image, "port": port});
+    for (before, after, records, said) in [
+        (
+            member("web", "ours", 2),
+            member("web", "old", 1),
+            vec![(0, None, Written)],
+            None,
+        ),
+        (
+            member("web", "theirs", 2),
+            member("web", "theirs", 1),
+            vec![(0, Some(0), Written), (0, Some(1), Foreign)],
+            Some("restored 1 of 2 changes, 1 left as somebody else made them"),
+        ),
+        (
+            member("another", "ours", 2),
+            member("another", "ours", 2),
+            vec![(0, Some(0), Foreign), (0, Some(1), Foreign)],
+            Some("restored 0 of 2 changes, 2 left as somebody else made them"),
+        ),
+    ] {
+        let world = World::with(SETTINGS, with_member(&before));
+        let (report, world) = roll_back(vec![restore_member()], world).await;
+        assert_eq!(world.objects[SETTINGS], with_member(&after));
+        assert_eq!(outcomes(&report), records, "{before}");
+        let error = report.error.unwrap_or_default();
+        assert!(error.starts_with(said.unwrap_or_default()), "{error}");
     }
 }
 

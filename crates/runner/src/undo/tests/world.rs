@@ -201,6 +201,30 @@ pub(super) fn settings(data: &Value) -> Value {
     settings_of("u-settings", data)
 }
 
+/// The inverse step that takes the image of the first member of a list from "ours" back to "old", and its port from 2 to
+/// 1, while it is named "web".
+pub(super) fn restore_member() -> Step {
+    let change = |key: &str, before: Value, after: Value| FieldChange {
+        path: format!("/list/0/{key}"),
+        before: Some(before),
+        after: Some(after),
+    };
+    Step::Patch {
+        target: settings_ref(),
+        subresource: None,
+        changes: vec![
+            change("port", json!(2), json!(1)),
+            change("image", json!("ours"), json!("old")),
+            change("name", json!("web"), json!("web")),
+        ],
+    }
+}
+
+/// An object with a list of one member.
+pub(super) fn with_member(member: &Value) -> Value {
+    json!({"metadata": {"uid": "u-settings"}, "list": [member]})
+}
+
 /// The inverse step that takes each of the keys from "ours" back to "old".
 pub(super) fn restore_keys(keys: &[&str]) -> Step {
     let change = |key: &&str| FieldChange {
