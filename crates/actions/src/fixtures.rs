@@ -87,6 +87,58 @@ pub(crate) fn workload_facts(pods: Vec<Value>) -> Facts {
     ])
 }
 
+/// A ReplicaSet that keeps a revision of the Deployment that is such a workload.
+pub(crate) fn replica_set(revision: u64, image: &str) -> Value {
+    let hash = revision.to_string();
+    let mut template = workload(TargetKind::DEPLOYMENT).live["spec"]["template"].clone();
+    template["metadata"]["labels"]["pod-template-hash"] = hash.as_str().into();
+    template["spec"]["containers"][0]["image"] = image.into();
+    json!({
+        "metadata": {
+            "name": format!("shop-{hash}"), "uid": format!("r-{hash}"),
+            "annotations": {"deployment.kubernetes.io/revision": hash},
+            "labels": {"app": "shop", "pod-template-hash": hash},
+            "ownerReferences": [{"kind": "Deployment", "name": "shop", "uid": "d-1", "controller": true}],
+        },
+        "spec": {"template": template},
+    })
+}
+
+/// A `ControllerRevision` of such a workload.
+pub(crate) fn controller_revision(target: &Target, revision: u64, image: &str) -> Value {
+    let mut template = target.live["spec"]["template"].clone();
+    template["$patch"] = "replace".into();
+    template["spec"]["containers"][0]["image"] = image.into();
+    json!({
+        "metadata": {
+            "name": format!("shop-{revision}"), "uid": format!("c-{revision}"),
+            "labels": {"app": "shop", "controller-revision-hash": format!("{revision}")},
+            "ownerReferences": [{"kind": target.reference.kind, "name": "shop", "uid": target.reference.uid, "controller": true}],
+        },
+        "revision": revision,
+        "data": {"spec": {"template": template}},
+    })
+}
+
+/// What must be known of such a workload to roll it back.
+pub(crate) fn with_revisions(target: &Target, kept: Vec<Value>, pods: Vec<Value>) -> Facts {
+    let kind = if target.reference.kind == "Deployment" {
+        TargetKind::REPLICA_SET
+    } else {
+        TargetKind::CONTROLLER_REVISION
+    };
+    let mut facts = workload_facts(pods);
+    facts.insert(
+        Need::List {
+            kind: kind.to_kind(),
+            namespace: Some("web".into()),
+            selector: "app=shop".into(),
+        },
+        Fact::List(kept),
+    );
+    facts
+}
+
 /// The node `worker-1` with UID `n-1`.
 pub(crate) fn node(spec: &Value) -> Target {
     let mut live = ready_node("n-1");

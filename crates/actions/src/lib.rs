@@ -3,17 +3,23 @@
 //! The list of the actions is at the end; a new one is its file and its line there.
 
 mod action;
+mod containers;
 mod difference;
 pub mod endpoints;
 pub mod facts;
 pub mod metadata;
 pub mod parameters;
+mod pausing;
 mod pod_owner;
 mod pod_template;
+mod quantity;
 mod registry;
+mod resource_room;
 mod restart;
+mod revisions;
 mod rollout;
 mod rollout_risk;
+mod scaling;
 mod schedulability;
 
 #[cfg(test)]
@@ -33,4 +39,12 @@ registry::actions! {
     restart_deployment::RestartDeployment,
     restart_statefulset::RestartStatefulSet,
     restart_daemonset::RestartDaemonSet,
+    scale_statefulset::ScaleStatefulSet,
+    pause_rollout::PauseRollout,
+    resume_rollout::ResumeRollout,
+    set_image::SetImage,
+    rollback_deployment::RollbackDeployment,
+    rollback_statefulset::RollbackStatefulSet,
+    rollback_daemonset::RollbackDaemonSet,
+    increase_resources::IncreaseResources,
 }

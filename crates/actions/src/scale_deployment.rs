@@ -1,25 +1,20 @@
 //! `scale_deployment`: sets the replicas of a Deployment through its scale subresource (BR-EXEC-001, SP-11).
 
 use kexec_api::execution::spec::{Category, RiskLevel};
-use kexec_api::plan::{Expectation, FieldChange, Step};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::action::{Action, Draft, PlanError, RiskFactor, Target};
+use crate::action::{Action, Draft, PlanError, Target};
 use crate::facts::{Facts, Need};
 use crate::metadata::{Metadata, Resources, Rule, TargetKind};
-use crate::rollout;
-
-/// Most replicas the API takes.
-const MAX_REPLICAS: i32 = i32::MAX;
+use crate::scaling;
 
 pub(crate) struct ScaleDeployment;
 
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Parameters {
     /// Replicas the Deployment gets (SP-54).
-    #[schemars(range(min = 0, max = MAX_REPLICAS))]
+    #[schemars(range(min = 0, max = scaling::MAX_REPLICAS))]
     replicas: u32,
 }
 
@@ -47,69 +42,22 @@ impl Action for ScaleDeployment {
     };
 
     fn needs(target: &Target, _: &Parameters, _: &Facts) -> Vec<Need> {
-        let selector = rollout::selector(&target.live, &target.reference);
-        let pods =
-            selector.map(|selector| Need::pods(target.reference.namespace.as_deref(), &selector));
-        pods.into_iter().collect()
+        scaling::needs(target)
     }
 
     fn plan(target: &Target, parameters: &Parameters, facts: &Facts) -> Result<Draft, PlanError> {
-        let before = rollout::replicas(&target.live, &target.reference)?;
-        let after = parameters.replicas;
-        let selector = rollout::selector(&target.live, &target.reference)?;
-        let pods = Need::pods(target.reference.namespace.as_deref(), &selector);
-        let step = Step::Patch {
-            target: target.reference.clone(),
-            subresource: Some("scale".to_owned()),
-            changes: vec![FieldChange {
-                path: "/spec/replicas".to_owned(),
-                before: in_scale(before),
-                after: in_scale(after),
-            }],
-        };
-        Ok(Draft {
-            steps: if before == after {
-                Vec::new()
-            } else {
-                vec![step]
-            },
-            expectations: vec![Expectation::WorkloadReady {
-                object: target.reference.clone(),
-                replicas: after,
-                selector,
-                known_crash_loops: rollout::crash_looping(
-                    facts.require_list(&pods).map_err(PlanError::UseFact)?,
-                ),
-            }],
-            risk_factors: risk_factors(before, after),
-            notes: Vec::new(),
-            summary: format!(
-                "scale {} from {before} to {after} replicas",
-                target.reference
-            ),
-        })
+        scaling::draft(target, parameters.replicas, facts)
     }
-}
-
-/// `spec.replicas` as the scale subresource shows it: it leaves out a zero.
-fn in_scale(replicas: u32) -> Option<Value> {
-    (replicas != 0).then(|| replicas.into())
-}
-
-fn risk_factors(before: u32, after: u32) -> Vec<RiskFactor> {
-    let stops_all = after == 0 && before > 0;
-    stops_all
-        .then(|| RiskFactor::one_level("scales to zero: nothing serves afterwards"))
-        .into_iter()
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use kexec_api::plan::{Expectation, Step};
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::action::RiskFactor;
     use crate::every_action::{Case, Cases};
     use crate::facts::Fact;
     use crate::fixtures::{Refusal, deployment, facts, run};

@@ -19,7 +19,11 @@ use serde_json::{Value, json};
 
 use case::Case;
 pub(super) use case::assert_ended;
-use rollouts::{restart_daemonset, restart_deployment, restart_statefulset};
+use rollouts::{
+    increase_resources, pause_rollout, restart_daemonset, restart_deployment, restart_statefulset,
+    resume_rollout, rollback_daemonset, rollback_deployment, rollback_statefulset,
+    scale_statefulset, set_image,
+};
 
 /// Makes a test of each of these functions, which bear the names of actions.
 macro_rules! tried {
@@ -47,6 +51,14 @@ tried! {
     restart_deployment,
     restart_statefulset,
     restart_daemonset,
+    scale_statefulset,
+    pause_rollout,
+    resume_rollout,
+    set_image,
+    rollback_deployment,
+    rollback_statefulset,
+    rollback_daemonset,
+    increase_resources,
 }
 
 #[test]

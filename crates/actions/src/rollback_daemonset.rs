@@ -1,0 +1,63 @@
+//! `rollback_daemonset`: brings back the pod template of an earlier revision of a DaemonSet (BR-EXEC-006, SP-67).
+
+use kexec_api::execution::spec::{Category, RiskLevel};
+
+use crate::action::{Action, Draft, PlanError, Target};
+use crate::facts::{Facts, Need};
+use crate::metadata::{Metadata, Resources, Rule, TargetKind};
+use crate::revisions::{self, Parameters};
+
+pub(crate) struct RollbackDaemonSet;
+
+impl Action for RollbackDaemonSet {
+    type Parameters = Parameters;
+
+    const METADATA: Metadata = Metadata {
+        action_type: "rollback_daemonset",
+        aliases: &[],
+        version: "v1.2",
+        description: "Brings back the pod template of an earlier revision of a DaemonSet, kept in a ControllerRevision.",
+        category: Category::Core,
+        risk: RiskLevel::Medium,
+        reversible: true,
+        idempotent: false,
+        targets: &[TargetKind::DAEMON_SET],
+        rules: &[Rule {
+            group: "apps",
+            resource: "daemonsets",
+            verb: "patch",
+            reason: "sets the fields of the pod template that differ from the revision, and nothing else",
+        }],
+        service_account: None,
+        resources: Resources::DEFAULT,
+    };
+
+    fn needs(target: &Target, _: &Parameters, _: &Facts) -> Vec<Need> {
+        revisions::needs(target)
+    }
+
+    fn plan(target: &Target, parameters: &Parameters, facts: &Facts) -> Result<Draft, PlanError> {
+        revisions::draft(target, parameters, facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::every_action::{Case, Cases};
+    use crate::fixtures::{controller_revision, with_revisions, workload};
+
+    impl Cases for RollbackDaemonSet {
+        fn cases() -> Vec<Case> {
+            let target = workload(TargetKind::DAEMON_SET);
+            let kept = vec![
+                controller_revision(&target, 2, "shop:0.9"),
+                controller_revision(&target, 3, "shop:1"),
+            ];
+            let facts = with_revisions(&target, kept, Vec::new());
+            vec![Case::of::<Self>("", target, json!({}), facts)]
+        }
+    }
+}
