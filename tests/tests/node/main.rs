@@ -13,6 +13,7 @@ mod demo;
 mod disruptions;
 mod drain;
 mod images;
+mod isolation;
 mod load;
 mod pod_security;
 mod records;

@@ -100,9 +100,15 @@ pub fn enter(program: &[OsString]) -> Result<Command, IsolationError> {
         .env(OUTSIDE_VARIABLE, namespaces()?.join(" "))
         .env(
             CGROUP_VARIABLE,
-            format!("/{CGROUP_PREFIX}{}", std::process::id()),
+            format!("{}/{CGROUP_PREFIX}{}", outer_cgroup(), std::process::id()),
         );
     Ok(command)
+}
+
+/// The cgroup around ours: none, or that of the isolation in which this process is already. Only the cgroups in it are
+/// named by process ids that mean something here.
+fn outer_cgroup() -> String {
+    env::var(CGROUP_VARIABLE).unwrap_or_default()
 }
 
 fn unshare() -> Command {
@@ -131,8 +137,9 @@ fn namespaces() -> Result<Vec<String>, IsolationError> {
 
 /// Removes the cgroups of this process and of those that are gone: unlike all else they outlive their processes.
 pub fn remove_cgroups() {
+    let outer = outer_cgroup();
     for hierarchy in hierarchies() {
-        for cgroup in folders(&hierarchy) {
+        for cgroup in folders(&hierarchy.join(outer.trim_start_matches('/'))) {
             let name = cgroup.file_name().and_then(|name| name.to_str());
             let owner = name.and_then(|name| name.strip_prefix(CGROUP_PREFIX));
             let owner = owner.and_then(|owner| owner.parse().ok());
