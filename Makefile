@@ -42,7 +42,7 @@ demo-process: cluster-bin build
 	@$(BIN)/devcluster demo --operator $(BIN)/kubernaut-executor
 
 .PHONY: demo-containerd
-demo-containerd: node-bin build node-images
+demo-containerd: node-bin helm-bin build node-images
 	@echo "==> the demo, on real nodes"
 	@$(BIN)/devcluster isolate -- $(BIN)/devcluster demo --node containerd --operator $(BIN)/kubernaut-executor
 
@@ -71,7 +71,7 @@ test: cluster-bin helm-bin ## Run all tests: the pure ones, and those on a real 
 	@cargo test --workspace
 
 .PHONY: e2e
-e2e: node-bin build node-images ## Run the stories on real nodes: kubelet, containerd, runc and our images. Needs root.
+e2e: node-bin helm-bin build node-images ## Run the stories on real nodes: kubelet, containerd, runc and our images. Needs root.
 	@cargo test --package kexec-tests --test node --no-run
 	@echo "==> testing"
 	@$(BIN)/devcluster isolate -- cargo test --package kexec-tests --test node -- --test-threads 16

@@ -1,17 +1,14 @@
 //! A node is drained while a runner runs on it. Its target is on the other one; the operator, in the second story, is on
 //! the drained one and has to move itself.
 
-use k8s_openapi::api::core::v1::Pod;
 use kexec_api::condition::{FailureClass, Reason};
-use kexec_api::names;
 use kexec_api::phase::{Outcome, Phase};
 use kexec_devcluster::RealNode;
 use kexec_tests::harness::{Ending, Scene, error_of, eventually};
-use kube::api::{Api, ListParams};
 
 use super::altered::{alter_no_more, alter_runners, stand_in};
 use super::disruptions::runs;
-use super::turns;
+use super::{operator, turns};
 
 /// Drains the node of the held runner, which is that of the operator or the other one; how the execution ended.
 async fn drained(name: &str, with_operator: bool) -> (Scene, Ending) {
@@ -45,22 +42,8 @@ async fn drained(name: &str, with_operator: bool) -> (Scene, Ending) {
 
 /// The node of the operator's pod.
 async fn operators_node(scene: &Scene) -> String {
-    let pods: Api<Pod> = scene.system_api();
-    let label = format!(
-        "{}={}",
-        names::LABEL_APP_NAME,
-        names::CONTROLLER_SERVICE_ACCOUNT
-    );
     eventually("the operator's pod to be placed", || async {
-        let found = pods
-            .list(&ListParams::default().labels(&label))
-            .await
-            .ok()?;
-        let mut stay = found
-            .items
-            .into_iter()
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none());
-        stay.find_map(|pod| pod.spec?.node_name)
+        operator::pod(scene).await.spec?.node_name
     })
     .await
 }

@@ -8,14 +8,13 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::execution::KubernetesExecution;
-use kexec_api::names;
 use kexec_tests::harness::{Scene, eventually, phase};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::altered::{alter_no_more, alter_runners};
-use super::turns;
+use super::{operator, turns};
 
 /// What the operator's pod may have, in bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -33,18 +32,10 @@ async fn a_hundred_executions_at_once_fit_into_64_mib() {
     let _turn = turns::alone().await;
     let scene = Scene::real("load").await;
     // As many Jobs as that start late on a small machine.
-    let before = operator_pod(&scene).await.uid();
-    let set = [
-        "set",
-        "env",
-        "deployment/kubernaut-executor",
-        "KEXEC_START_TIMEOUT_SECONDS=900",
-    ];
-    scene
-        .kubectl(&[&["-n", &scene.system_namespace], &set[..]].concat())
-        .await;
+    let before = operator::pod(&scene).await.uid();
+    operator::set(&scene, "controller.startTimeoutSeconds=900").await;
     let operator = eventually("the operator's next pod", || async {
-        let pod = operator_pod(&scene).await;
+        let pod = operator::pod(&scene).await;
         (pod.uid() != before && is_ready(&pod)).then_some(pod)
     })
     .await;
@@ -79,7 +70,7 @@ async fn a_hundred_executions_at_once_fit_into_64_mib() {
             ended.status
         );
     }
-    let after = operator_pod(&scene).await;
+    let after = operator::pod(&scene).await;
     assert_eq!((after.uid(), restarts(&after)), (operator.uid(), 0));
     let (limit, peak) = memory(&scene, &operator);
     println!(
@@ -88,6 +79,7 @@ async fn a_hundred_executions_at_once_fit_into_64_mib() {
     );
     assert_eq!(limit, LIMIT);
     alter_no_more(&scene).await;
+    operator::set(&scene, "controller.startTimeoutSeconds=60").await;
 }
 
 /// Waits for the end for as long as executions end at all: how long a hundred take is the machine's matter.
@@ -139,25 +131,6 @@ fn tuning(scene: &Scene, name: &str) -> Value {
     );
     execution["spec"]["executionConfig"]["timeout"] = json!("15m");
     execution
-}
-
-/// The operator's pod that is not on its way out.
-async fn operator_pod(scene: &Scene) -> Pod {
-    let pods: Api<Pod> = scene.system_api();
-    let label = format!(
-        "{}={}",
-        names::LABEL_APP_NAME,
-        names::CONTROLLER_SERVICE_ACCOUNT
-    );
-    eventually("the operator's pod", || async {
-        let found = pods
-            .list(&ListParams::default().labels(&label))
-            .await
-            .ok()?;
-        let mut stay = found.items.into_iter();
-        stay.find(|pod| pod.metadata.deletion_timestamp.is_none())
-    })
-    .await
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -15,6 +15,7 @@ mod drain;
 mod images;
 mod isolation;
 mod load;
+mod operator;
 mod pod_security;
 mod records;
 mod sidecar;
