@@ -17,6 +17,7 @@ mod isolation;
 mod load;
 mod operator;
 mod pod_security;
+mod pre_puller;
 mod records;
 mod sidecar;
 mod turns;
