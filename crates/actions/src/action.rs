@@ -267,12 +267,15 @@ impl Planner {
     }
 }
 
-/// Whether the steps delete the target.
+/// Whether the steps delete the target, or have it evicted.
 fn deletes(steps: &[Step], target: &Target) -> bool {
     steps.iter().any(|step| match step {
         Step::Delete {
             target: deleted, ..
         } => *deleted == target.reference,
+        Step::Evict {
+            target: evicted, ..
+        } => *evicted == target.reference,
         Step::Patch { .. } => false,
     })
 }
@@ -316,14 +319,10 @@ fn permissions(steps: &[Step]) -> Vec<Permission> {
 /// The right one step needs.
 fn permission(step: &Step) -> Permission {
     let target = step.target();
-    let subresource = match step {
-        Step::Patch { subresource, .. } => subresource.clone(),
-        Step::Delete { .. } => None,
-    };
     Permission {
         group: target.group().to_owned(),
         resource: target.resource.clone(),
-        subresource,
+        subresource: step.subresource().map(str::to_owned),
         verb: step.verb().to_owned(),
         namespace: target.namespace.clone(),
     }

@@ -3,12 +3,10 @@
 use kexec_api::execution::spec::{Category, RiskLevel};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::action::{Action, Draft, PlanError, RiskFactor, Target};
 use crate::facts::{Facts, Need};
 use crate::metadata::{Metadata, Resources, TargetKind};
-use crate::rollout;
 use crate::schedulability::{self, Schedulability};
 
 pub(crate) struct CordonNode;
@@ -38,16 +36,16 @@ impl Action for CordonNode {
     };
 
     fn needs(_: &Target, _: &Parameters, _: &Facts) -> Vec<Need> {
-        vec![all_nodes()]
+        vec![schedulability::all_nodes()]
     }
 
     fn plan(target: &Target, _: &Parameters, facts: &Facts) -> Result<Draft, PlanError> {
         let nodes = facts
-            .require_list(&all_nodes())
+            .require_list(&schedulability::all_nodes())
             .map_err(PlanError::UseFact)?;
         let mut draft = schedulability::draft(target, Schedulability::Cordoned)?;
         draft.summary = format!("cordon {}: no new pods are placed on it", target.reference);
-        if !draft.steps.is_empty() && is_last(nodes, &target.reference.uid) {
+        if !draft.steps.is_empty() && schedulability::is_last(nodes, &target.reference.uid) {
             let text = "no other node takes pods: none can be placed until one does";
             draft.risk_factors.push(RiskFactor::one_level(text));
         }
@@ -55,31 +53,16 @@ impl Action for CordonNode {
     }
 }
 
-fn all_nodes() -> Need {
-    Need::List {
-        kind: TargetKind::NODE.to_kind(),
-        namespace: None,
-        selector: String::new(),
-    }
-}
-
-/// Whether no node but the one with this UID takes pods.
-fn is_last(nodes: &[Value], uid: &str) -> bool {
-    let mut others = nodes
-        .iter()
-        .filter(|node| rollout::uid(node).is_none_or(|other| other != uid));
-    !others.any(schedulability::takes_pods)
-}
-
 #[cfg(test)]
 mod tests {
     use kexec_api::plan::{Expectation, FieldChange, FieldValue, Step};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::every_action::{Case, Cases};
     use crate::facts::Fact;
     use crate::fixtures::{facts, node, ready_node};
+    use crate::schedulability::all_nodes;
 
     impl Cases for CordonNode {
         fn cases() -> Vec<Case> {

@@ -57,6 +57,13 @@ pub enum Need {
         /// Label selector in its string form; empty selects all.
         selector: String,
     },
+    /// All objects of a kind that are placed on a node (`spec.nodeName`), of all namespaces.
+    OnNode {
+        /// Their kind.
+        kind: Kind,
+        /// Name of the node.
+        node: String,
+    },
 }
 
 impl Need {
@@ -90,11 +97,20 @@ impl Need {
         }
     }
 
+    /// The need for the pods on a node.
+    #[must_use]
+    pub fn pods_on(node: &str) -> Self {
+        Self::OnNode {
+            kind: Kind::new("v1", "Pod", "pods"),
+            node: node.to_owned(),
+        }
+    }
+
     /// The kind the need is about.
     #[must_use]
     pub fn kind(&self) -> &Kind {
         match self {
-            Self::Object { kind, .. } | Self::List { kind, .. } => kind,
+            Self::Object { kind, .. } | Self::List { kind, .. } | Self::OnNode { kind, .. } => kind,
         }
     }
 }
@@ -125,6 +141,7 @@ impl fmt::Display for Need {
                 }
                 Ok(())
             }
+            Self::OnNode { kind, node } => write!(f, "{} on node \"{node}\"", kind.resource),
         }
     }
 }

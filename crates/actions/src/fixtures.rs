@@ -181,6 +181,24 @@ pub(crate) fn bare_pod(uid: &str, ready: bool) -> Value {
     })
 }
 
+/// The CronJob `report`.
+pub(crate) fn cron_job(spec: &Value) -> Target {
+    let live = json!({
+        "metadata": {"namespace": "web", "name": "report", "uid": "j-1"},
+        "spec": spec,
+    });
+    target(TargetKind::CRON_JOB, live)
+}
+
+/// A disruption budget over the pods `app=shop` that allows so many disruptions.
+pub(crate) fn budget(name: &str, allowed: i64) -> Value {
+    json!({
+        "metadata": {"namespace": "web", "name": name},
+        "spec": {"selector": {"matchLabels": {"app": "shop"}}},
+        "status": {"disruptionsAllowed": allowed, "currentHealthy": 2, "desiredHealthy": 2},
+    })
+}
+
 /// Why the stand-in refused a step.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
@@ -196,7 +214,7 @@ pub(crate) enum Refusal {
 pub(crate) fn run(step: &Step, object: &mut Option<Value>) -> Result<(), Refusal> {
     let live = object.as_ref().ok_or(Refusal::OtherObject)?;
     match step {
-        Step::Delete { target, .. } => {
+        Step::Delete { target, .. } | Step::Evict { target, .. } => {
             if live.pointer("/metadata/uid") != Some(&target.uid.clone().into()) {
                 return Err(Refusal::OtherObject);
             }

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::action::{Action, Draft, PlanError, RiskFactor, Target};
 use crate::containers::{self, Container};
+use crate::difference;
 use crate::facts::{Facts, Need};
 use crate::metadata::{Metadata, Resources, Rule, TargetKind};
 use crate::pod_template::{self, TEMPLATE, TemplateChange};
 use crate::quantity::Quantity;
 use crate::resource_room;
-use crate::difference;
 
 /// The right that it takes on one kind.
 const fn rule(resource: &'static str) -> Rule {
@@ -45,13 +45,25 @@ pub(crate) struct Parameters {
 #[serde(default, deny_unknown_fields)]
 struct Amounts {
     /// Amount of CPU, such as `500m` or `2`.
-    #[schemars(length(max = 32), regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"), title = "an amount such as \"500m\" or \"2\"")]
+    #[schemars(
+        length(max = 32),
+        regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"),
+        title = "an amount such as \"500m\" or \"2\""
+    )]
     cpu: Option<String>,
     /// Amount of memory, such as `512Mi` or `2Gi`.
-    #[schemars(length(max = 32), regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"), title = "an amount such as \"512Mi\" or \"2Gi\"")]
+    #[schemars(
+        length(max = 32),
+        regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"),
+        title = "an amount such as \"512Mi\" or \"2Gi\""
+    )]
     memory: Option<String>,
     /// Amount of the node's storage that logs and temporary files take (`ephemeral-storage`), such as `10Gi`.
-    #[schemars(length(max = 32), regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"), title = "an amount such as \"10Gi\"")]
+    #[schemars(
+        length(max = 32),
+        regex(pattern = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"),
+        title = "an amount such as \"10Gi\""
+    )]
     storage: Option<String>,
 }
 
@@ -81,7 +93,10 @@ impl Parameters {
                 let Some(text) = text else { continue };
                 let path = format!("parameters.{name}.{key}");
                 let amount = Quantity::parse(text).ok_or_else(|| {
-                    PlanError::invalid_parameter(&path, format!("is \"{text}\", which is too large"))
+                    PlanError::invalid_parameter(
+                        &path,
+                        format!("is \"{text}\", which is too large"),
+                    )
                 })?;
                 asked.push(Asked {
                     list,
@@ -143,7 +158,9 @@ impl Action for IncreaseResources {
         for container in &chosen {
             let resources = raised(target, container, &asked)?;
             expected.extend(fields(container, &asked, &resources));
-            let held = wanted.pointer_mut(&container.path).and_then(Value::as_object_mut);
+            let held = wanted
+                .pointer_mut(&container.path)
+                .and_then(Value::as_object_mut);
             held.ok_or_else(|| unreadable(target))?
                 .insert("resources".to_owned(), resources);
         }
@@ -211,19 +228,21 @@ fn choose<'a, 'b>(
 }
 
 /// The resources of a container with the amounts asked for; refused when one would be lower than now.
-fn raised(
-    target: &Target,
-    container: &Container<'_>,
-    asked: &[Asked],
-) -> Result<Value, PlanError> {
-    let mut resources = container.live.get("resources").cloned().unwrap_or_else(|| json!({}));
+fn raised(target: &Target, container: &Container<'_>, asked: &[Asked]) -> Result<Value, PlanError> {
+    let mut resources = container
+        .live
+        .get("resources")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     for one in asked {
         refuse_lower(container, one)?;
         let held = amount(container.live, one.list, one.resource);
         if held.is_some_and(|held| held.is_same_as(one.amount)) {
             continue;
         }
-        let lists = resources.as_object_mut().ok_or_else(|| unreadable(target))?;
+        let lists = resources
+            .as_object_mut()
+            .ok_or_else(|| unreadable(target))?;
         let list = lists.entry(one.list).or_insert_with(|| json!({}));
         let list = list.as_object_mut().ok_or_else(|| unreadable(target))?;
         list.insert(one.resource.to_owned(), one.amount.to_string().into());

@@ -3,14 +3,18 @@
 //! The list of the actions is at the end; a new one is its file and its line there.
 
 mod action;
+mod budgets;
 mod containers;
 mod difference;
 pub mod endpoints;
+mod evacuation;
 pub mod facts;
+mod label_selector;
 pub mod metadata;
 pub mod parameters;
 mod pausing;
 mod pod_owner;
+mod pod_removal;
 mod pod_template;
 mod quantity;
 mod registry;
@@ -19,8 +23,11 @@ mod restart;
 mod revisions;
 mod rollout;
 mod rollout_risk;
+mod room;
 mod scaling;
 mod schedulability;
+mod suspension;
+mod taints;
 
 #[cfg(test)]
 mod every_action;
@@ -32,19 +39,29 @@ pub use registry::{Lookup, REGISTRY_VERSION, Registry};
 
 registry::actions! {
     cordon_node::CordonNode,
+    delete_pod::DeletePod,
+    drain_node::DrainNode,
+    evict_pod::EvictPod,
+    increase_resources::IncreaseResources,
     modify_configmap::ModifyConfigMap,
-    restart_pod::RestartPod,
-    scale_deployment::ScaleDeployment,
-    uncordon_node::UncordonNode,
-    restart_deployment::RestartDeployment,
-    restart_statefulset::RestartStatefulSet,
-    restart_daemonset::RestartDaemonSet,
-    scale_statefulset::ScaleStatefulSet,
+    notify_only::NotifyOnly,
     pause_rollout::PauseRollout,
+    restart_daemonset::RestartDaemonSet,
+    restart_deployment::RestartDeployment,
+    restart_pod::RestartPod,
+    restart_statefulset::RestartStatefulSet,
+    resume_cronjob::ResumeCronJob,
     resume_rollout::ResumeRollout,
-    set_image::SetImage,
+    rollback_daemonset::RollbackDaemonSet,
     rollback_deployment::RollbackDeployment,
     rollback_statefulset::RollbackStatefulSet,
-    rollback_daemonset::RollbackDaemonSet,
-    increase_resources::IncreaseResources,
+    scale_deployment::ScaleDeployment,
+    scale_statefulset::ScaleStatefulSet,
+    set_image::SetImage,
+    suspend_cronjob::SuspendCronJob,
+    taint_node::TaintNode,
+    uncordon_node::UncordonNode,
+    untaint_node::UntaintNode,
+    validate_resource::ValidateResource,
+    wait_for_condition::WaitForCondition,
 }

@@ -56,6 +56,13 @@ impl TargetKind {
     pub const RESOURCE_QUOTA: Self = Self::namespaced("v1", "ResourceQuota", "resourcequotas");
     /// `v1` ConfigMap.
     pub const CONFIG_MAP: Self = Self::namespaced("v1", "ConfigMap", "configmaps");
+    /// `v1` `PersistentVolumeClaim`.
+    pub const PERSISTENT_VOLUME_CLAIM: Self =
+        Self::namespaced("v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+    /// `batch/v1` `CronJob`.
+    pub const CRON_JOB: Self = Self::namespaced("batch/v1", "CronJob", "cronjobs");
+    /// `batch/v1` Job.
+    pub const JOB: Self = Self::namespaced("batch/v1", "Job", "jobs");
     /// `v1` Node.
     pub const NODE: Self = Self {
         api_version: "v1",
@@ -63,6 +70,23 @@ impl TargetKind {
         resource: "nodes",
         namespaced: false,
     };
+
+    /// The kinds that an action which only looks can be aimed at: those that the controller reads.
+    pub const READABLE: &'static [Self] = &[
+        Self::DEPLOYMENT,
+        Self::STATEFUL_SET,
+        Self::DAEMON_SET,
+        Self::REPLICA_SET,
+        Self::REPLICATION_CONTROLLER,
+        Self::POD,
+        Self::JOB,
+        Self::CRON_JOB,
+        Self::SERVICE,
+        Self::CONFIG_MAP,
+        Self::PERSISTENT_VOLUME_CLAIM,
+        Self::POD_DISRUPTION_BUDGET,
+        Self::NODE,
+    ];
 
     const fn namespaced(
         api_version: &'static str,
@@ -150,6 +174,12 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Whether the action never writes: what it expects is all there is to it.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Name of the action's ServiceAccount and `ClusterRole` (ADR-39).
     #[must_use]
     pub fn service_account_name(&self) -> String {

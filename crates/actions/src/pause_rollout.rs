@@ -40,7 +40,10 @@ impl Action for PauseRollout {
     }
 
     fn plan(target: &Target, _: &Parameters, _: &Facts) -> Result<Draft, PlanError> {
-        let summary = format!("pause {}: changes of its template are held back until it is resumed", target.reference);
+        let summary = format!(
+            "pause {}: changes of its template are held back until it is resumed",
+            target.reference
+        );
         pausing::draft(target, true, summary)
     }
 }

@@ -60,7 +60,7 @@ impl PodOwner {
 }
 
 /// The owner reference that says `controller: true`.
-fn controller_reference(pod: &Value) -> Option<&Value> {
+pub(crate) fn controller_reference(pod: &Value) -> Option<&Value> {
     let owners = pod
         .pointer("/metadata/ownerReferences")
         .and_then(Value::as_array);

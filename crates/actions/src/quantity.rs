@@ -58,6 +58,11 @@ impl Quantity {
         })
     }
 
+    /// In thousandths of a unit.
+    pub(crate) fn millis(self) -> i128 {
+        self.millis
+    }
+
     /// Whether it is less than another.
     pub(crate) fn is_less_than(self, other: Self) -> bool {
         self.millis < other.millis

@@ -2,20 +2,15 @@
 //! new UID, never a pod of the same name (EX-14), to which the Services lead again that led to the old one.
 
 use kexec_api::execution::spec::{Category, RiskLevel};
-use kexec_api::plan::{Expectation, ObjectRef, ServiceEndpoints, Step};
+use kexec_api::plan::{Expectation, Step};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::action::{Action, Draft, PlanError, RiskFactor, Target};
-use crate::endpoints;
 use crate::facts::{Facts, Need};
 use crate::metadata::{Metadata, Resources, Rule, TargetKind};
 use crate::pod_owner::{self, PodOwner};
-use crate::rollout;
-
-/// Set by the kubelet on the API server's image of a static pod.
-const MIRROR_ANNOTATION: &str = "/metadata/annotations/kubernetes.io~1config.mirror";
+use crate::pod_removal;
 
 pub(crate) struct RestartPod;
 
@@ -67,26 +62,14 @@ impl Action for RestartPod {
     };
 
     fn needs(target: &Target, _: &Parameters, facts: &Facts) -> Vec<Need> {
-        let PodOwner::Replacing(owner) = PodOwner::of(target) else {
-            return Vec::new();
-        };
-        let owner_itself = Need::object(&owner);
-        let live = facts.object(&owner_itself);
-        let pods = live.and_then(|live| pods_of(&owner, live).ok());
-        let services = endpoints::services(owner.namespace.as_deref());
-        let slices = slices_of(target, facts.list(&services));
-        [owner_itself, services]
-            .into_iter()
-            .chain(pods)
-            .chain(slices)
-            .collect()
+        pod_removal::needs(target, facts)
     }
 
     fn plan(target: &Target, parameters: &Parameters, facts: &Facts) -> Result<Draft, PlanError> {
         refuse_unfit(target)?;
-        refuse_dropping(parameters)?;
+        pod_removal::refuse_dropping(parameters.grace_period_seconds, parameters.force)?;
         let mut draft = match PodOwner::of(target) {
-            PodOwner::Replacing(owner) => replaced(target, owner, facts)?,
+            PodOwner::Replacing(owner) => pod_removal::replaced(target, owner, facts, "delete")?,
             PodOwner::None => removed(target, parameters)?,
             PodOwner::Other { kind, name } => return Err(not_replaced(target, &kind, &name)),
         };
@@ -94,33 +77,17 @@ impl Action for RestartPod {
             target: target.reference.clone(),
             grace_period_seconds: parameters.grace_period_seconds,
         }];
-        if parameters.grace_period_seconds == Some(0) {
-            let text = "the pod is dropped without waiting for its processes to end";
-            draft.risk_factors.push(RiskFactor::one_level(text));
-        }
+        let dropping = pod_removal::dropping_risk(parameters.grace_period_seconds);
+        draft.risk_factors.extend(dropping);
         draft.notes = not_performed(&parameters.custom_config);
         Ok(draft)
     }
 }
 
-/// The need for all pods that an owner selects.
-fn pods_of(owner: &ObjectRef, live: &Value) -> Result<Need, PlanError> {
-    let selector = pod_owner::selector(live, owner)?;
-    Ok(Need::pods(owner.namespace.as_deref(), &selector))
-}
-
-/// The need for the endpoints of all Services that select the pod; `None` when none does.
-fn slices_of(target: &Target, services: &[Value]) -> Option<Need> {
-    endpoints::slices(
-        target.reference.namespace.as_deref(),
-        endpoints::selecting(services, &target.live),
-    )
-}
-
 /// Refuses pods that a deletion does not restart.
 fn refuse_unfit(target: &Target) -> Result<(), PlanError> {
     let pod = &target.reference;
-    if target.live.pointer(MIRROR_ANNOTATION).is_some() {
+    if pod_removal::is_mirror(&target.live) {
         return Err(PlanError::RefuseTarget(format!(
             "{pod} is the image of a static pod, which the API server cannot restart: change its manifest on the node"
         )));
@@ -132,110 +99,6 @@ fn refuse_unfit(target: &Target) -> Result<(), PlanError> {
         )));
     }
     Ok(())
-}
-
-/// Refuses a grace period of 0 without `force`, as kubectl does: the pod's name is free before its processes are gone.
-fn refuse_dropping(parameters: &Parameters) -> Result<(), PlanError> {
-    if parameters.grace_period_seconds != Some(0) || parameters.force {
-        return Ok(());
-    }
-    Err(PlanError::invalid_parameter(
-        "parameters.gracePeriodSeconds",
-        "is 0, which drops the pod while its processes may still run: write 1 or more, or set force as well",
-    ))
-}
-
-/// The draft for a pod that its owner replaces.
-fn replaced(target: &Target, owner: ObjectRef, facts: &Facts) -> Result<Draft, PlanError> {
-    let live = facts
-        .require_object(&Need::object(&owner))
-        .map_err(PlanError::UseFact)?;
-    let pod = &target.reference;
-    if rollout::uid(live).as_deref() != Some(owner.uid.as_str()) {
-        return Err(PlanError::UnmetDependency(format!(
-            "{pod} belongs to a {} that is gone, and another one bears its name: wait until the pod is cleaned up",
-            owner.kind
-        )));
-    }
-    let selected = facts
-        .require_list(&pods_of(&owner, live)?)
-        .map_err(PlanError::UseFact)?;
-    let desired = pod_owner::desired(live, &owner)?;
-    let pods: Vec<&Value> = pod_owner::controlled_by(selected, &owner);
-    refuse_unsettled(target, &owner, &pods, desired)?;
-    let services = endpoints_back(target, &pods, facts)?;
-    let others_ready = pods
-        .iter()
-        .filter(|other| !is_target(other, pod) && pod_owner::is_ready(other))
-        .count();
-    Ok(Draft {
-        summary: format!("delete {pod} so that {owner} replaces it"),
-        risk_factors: risk_factors(others_ready, desired),
-        expectations: vec![Expectation::Replaced {
-            object: pod.clone(),
-            selector: pod_owner::selector(live, &owner)?,
-            owner,
-            known_pods: selected.iter().filter_map(rollout::uid).collect(),
-            ready: u32::try_from(others_ready)
-                .map_or(desired, |others| others.saturating_add(1).min(desired)),
-            services,
-        }],
-        ..Draft::default()
-    })
-}
-
-/// What each Service that selects the pod must have afterwards: the endpoints it has beside it, and one more.
-fn endpoints_back(
-    target: &Target,
-    pods: &[&Value],
-    facts: &Facts,
-) -> Result<Vec<ServiceEndpoints>, PlanError> {
-    let need = endpoints::services(target.reference.namespace.as_deref());
-    let services = facts.require_list(&need).map_err(PlanError::UseFact)?;
-    let Some(slices) = slices_of(target, services) else {
-        return Ok(Vec::new());
-    };
-    let slices = facts.require_list(&slices).map_err(PlanError::UseFact)?;
-    let back = |service: &str| {
-        let served = endpoints::ready_pods(slices, service);
-        let others = pods.iter().filter(|pod| {
-            let uid = rollout::uid(pod);
-            uid.is_some_and(|uid| uid != target.reference.uid && served.contains(uid.as_str()))
-        });
-        ServiceEndpoints {
-            service: service.to_owned(),
-            ready: others.fold(1, |ready: u32, _| ready.saturating_add(1)),
-        }
-    };
-    let selecting = endpoints::selecting(services, &target.live);
-    Ok(selecting.into_iter().map(back).collect())
-}
-
-/// Refuses an owner that would not replace the pod now.
-fn refuse_unsettled(
-    target: &Target,
-    owner: &ObjectRef,
-    pods: &[&Value],
-    desired: u32,
-) -> Result<(), PlanError> {
-    let pod = &target.reference;
-    if !pods.iter().any(|one| is_target(one, pod)) {
-        return Err(PlanError::UnmetDependency(format!(
-            "{pod} is not among the pods that {owner} selects, so it would not be replaced: give it the labels of the \
-             selector"
-        )));
-    }
-    let active = pods.iter().filter(|one| pod_owner::is_active(one)).count();
-    if u32::try_from(active).is_ok_and(|active| active <= desired) {
-        return Ok(());
-    }
-    Err(PlanError::UnmetDependency(format!(
-        "{owner} is to have {desired} pods and has {active}, so {pod} would not be replaced: wait until it has settled"
-    )))
-}
-
-fn is_target(pod: &Value, target: &ObjectRef) -> bool {
-    rollout::uid(pod).is_some_and(|uid| uid == target.uid)
 }
 
 /// The draft for a bare pod, which `force` alone allows: it goes and nothing comes.
@@ -271,17 +134,6 @@ fn not_replaced(target: &Target, kind: &str, name: &str) -> PlanError {
     PlanError::NotSupported(format!(
         "{pod} belongs to {kind} \"{name}\", of which it is not known how it replaces pods: name a pod of {kinds}"
     ))
-}
-
-fn risk_factors(others_ready: usize, desired: u32) -> Vec<RiskFactor> {
-    let text = if desired == 1 {
-        "single replica: nothing serves until the replacement is ready"
-    } else if others_ready == 0 {
-        "no other pod of the owner is ready: nothing serves until the replacement is ready"
-    } else {
-        return Vec::new();
-    };
-    vec![RiskFactor::one_level(text)]
 }
 
 /// One note for everything asked for in `customConfig` that is not done.

@@ -40,7 +40,10 @@ impl Action for ResumeRollout {
     }
 
     fn plan(target: &Target, _: &Parameters, _: &Facts) -> Result<Draft, PlanError> {
-        let summary = format!("resume {}: changes of its template that were held back are rolled out now", target.reference);
+        let summary = format!(
+            "resume {}: changes of its template that were held back are rolled out now",
+            target.reference
+        );
         pausing::draft(target, false, summary)
     }
 }

@@ -58,9 +58,7 @@ impl Action for ScaleStatefulSet {
             let before = rollout::replicas(&target.live, &target.reference)?;
             let volumes = volumes_lost(target, before, parameters.replicas);
             let texts = volumes.into_iter().chain(undone_by(target, autoscalers));
-            draft
-                .risk_factors
-                .extend(texts.map(RiskFactor::one_level));
+            draft.risk_factors.extend(texts.map(RiskFactor::one_level));
         }
         Ok(draft)
     }
@@ -177,13 +175,17 @@ mod tests {
     fn volumes_that_go_with_their_pods_are_told_of() {
         let mut target = stateful_set(3);
         let world = world(Vec::new());
-        target.live["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenScaled": "Retain"});
+        target.live["spec"]["persistentVolumeClaimRetentionPolicy"] =
+            json!({"whenScaled": "Retain"});
         assert_eq!(risks(&target, 2, &world), [""; 0]);
-        target.live["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenScaled": "Delete"});
+        target.live["spec"]["persistentVolumeClaimRetentionPolicy"] =
+            json!({"whenScaled": "Delete"});
         assert_eq!(risks(&target, 4, &world), [""; 0]);
         assert_eq!(
             risks(&target, 2, &world),
-            ["the volumes of the pods that go are deleted for good: persistentVolumeClaimRetentionPolicy.whenScaled is Delete"]
+            [
+                "the volumes of the pods that go are deleted for good: persistentVolumeClaimRetentionPolicy.whenScaled is Delete"
+            ]
         );
     }
 

@@ -5,7 +5,9 @@ use kexec_api::plan::{Expectation, FieldChange, FieldValue, Step};
 use serde_json::Value;
 
 use crate::action::{Draft, PlanError, Target};
-use crate::metadata::Rule;
+use crate::facts::Need;
+use crate::metadata::{Rule, TargetKind};
+use crate::rollout;
 
 /// The field, as a JSON pointer.
 const UNSCHEDULABLE: &str = "/spec/unschedulable";
@@ -106,6 +108,23 @@ pub(crate) fn takes_pods(node: &Value) -> bool {
     });
     let stays = node.pointer("/metadata/deletionTimestamp").is_none();
     ready && stays && !tainted && Schedulability::of(node) == Some(Schedulability::Schedulable)
+}
+
+/// The need for all nodes.
+pub(crate) fn all_nodes() -> Need {
+    Need::List {
+        kind: TargetKind::NODE.to_kind(),
+        namespace: None,
+        selector: String::new(),
+    }
+}
+
+/// Whether no node but the one with this UID takes pods.
+pub(crate) fn is_last(nodes: &[Value], uid: &str) -> bool {
+    let mut others = nodes
+        .iter()
+        .filter(|node| rollout::uid(node).is_none_or(|other| other != uid));
+    !others.any(takes_pods)
 }
 
 #[cfg(test)]

@@ -98,7 +98,8 @@ impl Action for SetImage {
         let fits = |pod: &Value| {
             images.iter().all(|(name, image)| {
                 let container = containers::in_pod(pod, name);
-                container.and_then(|container| container.get("image")) == Some(&Value::from(image.as_str()))
+                container.and_then(|container| container.get("image"))
+                    == Some(&Value::from(image.as_str()))
             })
         };
         let shown: Vec<String> = images
@@ -185,7 +186,9 @@ mod tests {
     }
 
     fn refusal(images: &[(&str, &str)]) -> String {
-        planned(images, Vec::new()).expect_err("is refused").to_string()
+        planned(images, Vec::new())
+            .expect_err("is refused")
+            .to_string()
     }
 
     #[test]
@@ -197,7 +200,8 @@ mod tests {
             ["spec.template.spec.containers.0.image: \"shop:1\" -> \"shop:2\""]
         );
         let patch = step.json_patch().expect("is a patch");
-        let tested = json!({"op": "test", "path": "/spec/template/spec/containers/0/name", "value": "main"});
+        let tested =
+            json!({"op": "test", "path": "/spec/template/spec/containers/0/name", "value": "main"});
         assert_eq!(patch[1], tested);
     }
 

@@ -156,6 +156,19 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grace_period_seconds: Option<u32>,
     },
+    /// Asks for the eviction of a pod with its UID as precondition. A disruption budget that forbids it now is asked
+    /// again until the work's deadline.
+    Evict {
+        /// The pod.
+        target: ObjectRef,
+        /// Seconds the pod's processes get to stop; the pod's own value when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grace_period_seconds: Option<u32>,
+        /// Present when the pod is one of many to be moved: seconds from the start of the work after which a disruption
+        /// budget is not asked again (SP-61), and a pod that is gone already is no mistake.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drain_seconds: Option<u32>,
+    },
 }
 
 impl Step {
@@ -163,7 +176,9 @@ impl Step {
     #[must_use]
     pub fn target(&self) -> &ObjectRef {
         match self {
-            Self::Patch { target, .. } | Self::Delete { target, .. } => target,
+            Self::Patch { target, .. }
+            | Self::Delete { target, .. }
+            | Self::Evict { target, .. } => target,
         }
     }
 
@@ -173,6 +188,27 @@ impl Step {
         match self {
             Self::Patch { .. } => "patch",
             Self::Delete { .. } => "delete",
+            Self::Evict { .. } => "create",
+        }
+    }
+
+    /// What the write does, as a verb for people.
+    #[must_use]
+    pub fn deed(&self) -> &'static str {
+        match self {
+            Self::Patch { .. } => "patch",
+            Self::Delete { .. } => "delete",
+            Self::Evict { .. } => "evict",
+        }
+    }
+
+    /// Subresource that the write goes to; `None` for the object itself.
+    #[must_use]
+    pub fn subresource(&self) -> Option<&str> {
+        match self {
+            Self::Patch { subresource, .. } => subresource.as_deref(),
+            Self::Delete { .. } => None,
+            Self::Evict { .. } => Some("eviction"),
         }
     }
 
@@ -187,6 +223,9 @@ impl Step {
                 .collect(),
             Self::Delete { target, .. } => {
                 vec![format!("{target} (uid {}) is deleted", target.uid)]
+            }
+            Self::Evict { target, .. } => {
+                vec![format!("{target} (uid {}) is evicted", target.uid)]
             }
         }
     }
@@ -204,7 +243,7 @@ impl Step {
                 subresource: subresource.clone(),
                 changes: changes.iter().rev().map(FieldChange::inverse).collect(),
             }),
-            Self::Delete { .. } => None,
+            Self::Delete { .. } | Self::Evict { .. } => None,
         }
     }
 
@@ -260,6 +299,16 @@ pub struct ServiceEndpoints {
     /// Name of the Service, in the owner's namespace.
     pub service: String,
     /// Pods of the owner that its ready endpoints must lead to.
+    pub ready: u32,
+}
+
+/// A workload and how many ready pods it must have.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadyOwner {
+    /// The ReplicaSet, StatefulSet or `ReplicationController`.
+    pub owner: ObjectRef,
+    /// Ready pods that its status must tell.
     pub ready: u32,
 }
 
@@ -328,6 +377,16 @@ pub enum Expectation {
         /// The Services that selected the pod, which must have endpoints again.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         services: Vec<ServiceEndpoints>,
+    },
+    /// None of these pods is on the node any more, and those who own them have their pods again.
+    Drained {
+        /// The node.
+        node: ObjectRef,
+        /// UIDs of the pods that must be gone.
+        pods: UidSet,
+        /// The workloads that lost pods.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        owners: Vec<ReadyOwner>,
     },
     /// The object has this condition (SP-66). `reason` counts only when the live condition has one (EX-04).
     Condition {
@@ -557,6 +616,20 @@ mod tests {
             grace_period_seconds: None,
         };
         assert_eq!(step.inverse(), None);
+    }
+
+    #[test]
+    fn an_eviction_is_a_creation_of_its_subresource_and_has_no_inverse() {
+        let step = Step::Evict {
+            target: deployment(),
+            grace_period_seconds: None,
+            drain_seconds: None,
+        };
+        assert_eq!(
+            (step.verb(), step.subresource(), step.inverse()),
+            ("create", Some("eviction"), None)
+        );
+        assert_eq!(step.diff(), ["Deployment/web/shop (uid u-1) is evicted"]);
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub enum StepOutcome {
     Unknown,
     /// Not tried.
     Skipped,
-    /// A rollback found it undone already: it is as it was before the action. Nothing was sent that changes it.
+    /// A rollback found it undone already: it is as it was before the action. Nothing was sent that changes it. Or a
+    /// drain found the pod gone already.
     Unneeded,
     /// A rollback found a value that is not ours: somebody changed it since the action. Not written.
     Foreign,

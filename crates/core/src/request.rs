@@ -175,7 +175,7 @@ fn find_action<'a>(registry: &'a Registry, name: &str) -> Result<&'a Planner, Re
             Reason::NotSupported,
             format!(
                 "spec.actionDefinition.actionType \"{name}\" is not built into this version: use one of {}",
-                registry.action_types().join(", ")
+                those_there_are(registry)
             ),
         )),
         Lookup::Unknown(nearest) => Err(Refusal::new(
@@ -188,11 +188,20 @@ fn find_action<'a>(registry: &'a Registry, name: &str) -> Result<&'a Planner, Re
                 }
                 None => format!(
                     "spec.actionDefinition.actionType \"{name}\" is not an action: use one of {}",
-                    registry.action_types().join(", ")
+                    those_there_are(registry)
                 ),
             },
         )),
     }
+}
+
+/// Where all actions are listed, and the first of them: together they would not fit into a message.
+fn those_there_are(registry: &Registry) -> String {
+    let first: Vec<&str> = registry.action_types().into_iter().take(3).collect();
+    format!(
+        "status.actionRegistry.supportedActions, such as {}",
+        first.join(", ")
+    )
 }
 
 /// BR-EXEC-019: a version asked for fits when it has the same major number and is not newer than ours.

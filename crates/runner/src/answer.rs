@@ -6,6 +6,7 @@ use std::time::Duration;
 use kexec_api::plan::Step;
 
 use crate::server::{Answer, Reply};
+use crate::text::{MAX_TEXT_CHARS, printable};
 
 /// What is known about a write after one call.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,13 @@ pub enum Verdict {
     /// Certainly not written, and worth another try.
     Later {
         /// What stood in the way.
+        why: String,
+        /// How long the server wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// A disruption budget forbids the eviction for now; not written.
+    Held {
+        /// Which one, in the server's words.
         why: String,
         /// How long the server wants to be left alone.
         after: Option<Duration>,
@@ -45,7 +53,16 @@ fn judge_answer(step: &Step, answer: &Answer) -> Verdict {
     match (answer.code, step) {
         (200..=299, _) => Verdict::Written,
         (404, _) => Verdict::Stale(format!("it does not exist any more ({said})")),
-        (409, Step::Delete { .. }) => Verdict::Stale(said),
+        (409, Step::Delete { .. } | Step::Evict { .. }) => Verdict::Stale(said),
+        (429, Step::Evict { .. }) => held(answer).unwrap_or_else(|| later(answer, said)),
+        // Two budgets over one pod: the server evicts it never, and answers so before it looks at them.
+        (500, Step::Evict { .. }) if said.contains("more than one PodDisruptionBudget") => {
+            Verdict::Refused(said)
+        }
+        // The budget could not be counted down, which comes before the deletion.
+        (504, Step::Evict { .. }) if said.contains("couldn't update PodDisruptionBudget") => {
+            later(answer, said)
+        }
         (422, Step::Patch { .. }) if is_failed_test(answer) => Verdict::Stale(format!(
             "its UID, or a field to be changed, is not what it was when the plan was made ({said})"
         )),
@@ -63,6 +80,18 @@ fn later(answer: &Answer, why: String) -> Verdict {
         why,
         after: answer.wanted_pause(),
     }
+}
+
+/// The verdict on an eviction that a disruption budget forbids; `None` for any other refusal to serve it now.
+fn held(answer: &Answer) -> Option<Verdict> {
+    let causes = answer.status()?.details?.causes;
+    let cause = causes
+        .into_iter()
+        .find(|cause| cause.reason == "DisruptionBudget")?;
+    Some(Verdict::Held {
+        why: printable(&cause.message, MAX_TEXT_CHARS),
+        after: answer.wanted_pause(),
+    })
 }
 
 /// True for the answer to a JSON Patch whose `test` failed: 422 with nothing in `details`. An invalid object, and a
@@ -91,7 +120,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fixture::{node, scale};
+    use crate::fixture::{evict, node, scale};
 
     fn answered(code: u16, message: &str, details: &Value) -> Reply {
         Reply::Answered(Answer {
@@ -124,6 +153,7 @@ mod tests {
             Verdict::Stale(_) => "stale",
             Verdict::Refused(_) => "refused",
             Verdict::Later { .. } => "later",
+            Verdict::Held { .. } => "held",
             Verdict::Lost(_) => "lost",
         }
     }
@@ -196,6 +226,8 @@ mod tests {
 
     #[test]
     fn a_deletion_of_another_object_under_the_same_name_is_stale() {
+        let reply = answered(409, "UID in precondition", &json!({}));
+        assert_eq!(kind(&evict(None), &reply), "stale");
         assert_eq!(
             kind(&delete(), &answered(409, "UID in precondition", &json!({}))),
             "stale"
@@ -230,6 +262,40 @@ mod tests {
         assert_eq!(kind(&scale(2, 5), &webhook), "later");
         assert_eq!(
             kind(&scale(2, 5), &Reply::NotSent("refused".into())),
+            "later"
+        );
+    }
+
+    #[test]
+    fn an_eviction_is_held_by_its_budget_and_by_nothing_else() {
+        let cause = json!({"reason": "DisruptionBudget", "message": "The disruption budget b needs 2 healthy pods"});
+        let by_budget = answered(429, "Cannot evict pod", &json!({"causes": [cause]}));
+        assert_eq!(
+            judge(&evict(None), &by_budget),
+            Verdict::Held {
+                why: "The disruption budget b needs 2 healthy pods".into(),
+                after: None
+            }
+        );
+        let overloaded = answered(429, "too many requests", &json!({}));
+        assert_eq!(kind(&evict(None), &overloaded), "later");
+        assert_eq!(kind(&scale(2, 5), &by_budget), "later");
+    }
+
+    #[test]
+    fn an_eviction_that_two_budgets_forbid_for_ever_is_refused() {
+        let said = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+        assert_eq!(
+            kind(&evict(None), &answered(500, said, &json!(null))),
+            "refused"
+        );
+    }
+
+    #[test]
+    fn a_budget_that_could_not_be_counted_down_is_asked_again() {
+        let said = "Timeout: couldn't update PodDisruptionBudget \"b\" due to conflicts";
+        assert_eq!(
+            kind(&evict(None), &answered(504, said, &json!({}))),
             "later"
         );
     }

@@ -58,6 +58,32 @@ pub(crate) fn delete_node() -> Step {
     }
 }
 
+/// The eviction of a pod; with `drain_seconds` one of a drain.
+pub(crate) fn evict(drain_seconds: Option<u32>) -> Step {
+    Step::Evict {
+        target: ObjectRef {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            resource: "pods".into(),
+            namespace: Some("web".into()),
+            name: "shop-1".into(),
+            uid: "u-pod".into(),
+        },
+        grace_period_seconds: Some(7),
+        drain_seconds,
+    }
+}
+
+/// What the API server answers to an eviction that a disruption budget forbids.
+pub(crate) fn forbidden_by_budget() -> Response<Body> {
+    let cause = json!({
+        "reason": "DisruptionBudget",
+        "message": "The disruption budget shop-budget needs 2 healthy pods and has 2 currently",
+    });
+    let said = "Cannot evict pod as it would violate the pod's disruption budget.";
+    failure(429, said, json!({"causes": [cause]}))
+}
+
 pub(crate) fn order(steps: Vec<Step>) -> WorkOrder {
     let plan = PlanContent {
         action: "scale_deployment".into(),

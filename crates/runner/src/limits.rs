@@ -63,6 +63,15 @@ impl Limits {
         }
     }
 
+    /// The same bounds for a part of the work that must end by `end`.
+    #[must_use]
+    pub fn until(&self, end: Timestamp) -> Self {
+        Self {
+            share_end: Some(self.share_end.map_or(end, |share| share.min(end))),
+            ..self.clone()
+        }
+    }
+
     /// The time left to the deadline or to the end of the share, whichever comes first.
     fn left(&self) -> Duration {
         let end = self

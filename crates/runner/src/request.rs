@@ -80,7 +80,38 @@ pub fn step_request(step: &Step, dry_run: bool) -> Result<Request<Vec<u8>>, Buil
             };
             build(&target.to_string(), &object_path(target), &content)
         }
+        Step::Evict {
+            target,
+            grace_period_seconds,
+            drain_seconds: _,
+        } => {
+            let mut address = format!("{}/eviction?fieldManager=", object_path(target));
+            address.push_str(names::RUNNER_FIELD_MANAGER);
+            if dry_run {
+                address.push_str("&dryRun=All");
+            }
+            let content = Content {
+                method: Method::POST,
+                media_type: "application/json",
+                value: eviction(target, *grace_period_seconds),
+            };
+            build(&target.to_string(), &address, &content)
+        }
     }
+}
+
+/// The eviction of the pod `target`, and of no other of its name.
+fn eviction(target: &ObjectRef, grace_period_seconds: Option<u32>) -> Value {
+    let mut options = json!({"preconditions": {"uid": target.uid}});
+    if let (Some(options), Some(seconds)) = (options.as_object_mut(), grace_period_seconds) {
+        options.insert("gracePeriodSeconds".to_owned(), json!(seconds));
+    }
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": target.name, "namespace": target.namespace},
+        "deleteOptions": options,
+    })
 }
 
 /// Creates the claim `lease`.
@@ -167,7 +198,7 @@ fn object_path(target: &ObjectRef) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{deployment, node, scale};
+    use crate::fixture::{deployment, evict, node, scale};
 
     fn body(request: &Request<Vec<u8>>) -> Value {
         serde_json::from_slice(request.body()).unwrap()
@@ -222,6 +253,29 @@ mod tests {
         let body = body(&step_request(&delete(None), true).unwrap());
         assert_eq!(body["dryRun"], json!(["All"]));
         assert_eq!(body.get("gracePeriodSeconds"), None);
+    }
+
+    #[test]
+    fn an_eviction_carries_the_uid_and_says_in_its_query_that_it_is_a_dry_run() {
+        let request = step_request(&evict(None), false).unwrap();
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(
+            request.uri(),
+            "/api/v1/namespaces/web/pods/shop-1/eviction?fieldManager=kexec-runner"
+        );
+        assert_eq!(
+            body(&request),
+            json!({
+                "apiVersion": "policy/v1", "kind": "Eviction",
+                "metadata": {"name": "shop-1", "namespace": "web"},
+                "deleteOptions": {"preconditions": {"uid": "u-pod"}, "gracePeriodSeconds": 7},
+            })
+        );
+        let tried = step_request(&evict(Some(60)), true).unwrap();
+        assert_eq!(
+            tried.uri().query(),
+            Some("fieldManager=kexec-runner&dryRun=All")
+        );
     }
 
     #[test]

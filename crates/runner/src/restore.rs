@@ -121,9 +121,11 @@ pub async fn restore(server: &Server, limits: &Limits, step: &Step, index: u32) 
     let whole = |finding: Finding| vec![Found::whole(finding, sent)];
     let found = match (end, step) {
         (End::Confirmed, _) => whole(Finding::Restored),
-        (End::Gone, Step::Delete { .. }) => whole(Finding::undone(lost)),
+        (End::Gone, Step::Delete { .. } | Step::Evict { .. }) => whole(Finding::undone(lost)),
         (End::Gone, Step::Patch { .. }) => whole(Finding::Foreign(GONE.to_owned())),
-        (End::Stale, Step::Delete { .. }) => whole(Finding::Foreign(REPLACED.to_owned())),
+        (End::Stale, Step::Delete { .. } | Step::Evict { .. }) => {
+            whole(Finding::Foreign(REPLACED.to_owned()))
+        }
         (End::Stale, Step::Patch { changes, .. }) => {
             collapse(sender.fields(step, changes, lost).await)
         }
@@ -171,7 +173,9 @@ impl Sender<'_> {
                     Verdict::Stale(_) if reply.code() == Some(404) => Judgement::Settled(End::Gone),
                     Verdict::Stale(_) => Judgement::Settled(End::Stale),
                     Verdict::Refused(why) => Judgement::Settled(End::Refused(why)),
-                    Verdict::Later { why, after } => Judgement::Again { why, after },
+                    Verdict::Later { why, after } | Verdict::Held { why, after } => {
+                        Judgement::Again { why, after }
+                    }
                     Verdict::Lost(why) => {
                         *lost = true;
                         Judgement::Again { why, after: None }

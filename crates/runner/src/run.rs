@@ -1,6 +1,7 @@
 //! The sequence: claim, then step after step until one does not succeed; what a rollback makes of its steps is decided
 //! in `undo`. What a reply means is decided in `answer`, how the result is written down in `result`.
 
+use jiff::{SignedDuration, Timestamp};
 use kexec_api::plan::{ObjectRef, Step};
 use kexec_api::work::{Stage, StepRecord, WorkOutcome};
 
@@ -55,6 +56,7 @@ pub async fn run(server: &Server, limits: &Limits, assignment: &Assignment) -> R
 
 /// Performs step after step until one does not succeed.
 async fn perform_all(server: &Server, limits: &Limits, steps: &[Step], dry_run: bool) -> Report {
+    let began = limits.now();
     let mut records = Vec::with_capacity(steps.len());
     let mut ended = None;
     let mut touched: Vec<&ObjectRef> = Vec::new();
@@ -66,6 +68,7 @@ async fn perform_all(server: &Server, limits: &Limits, steps: &[Step], dry_run: 
             records.push(skipped(index));
             continue;
         }
+        let limits = &patience(limits, step, began);
         let (end, record) = perform(server, limits, step, index, dry_run).await;
         records.push(record);
         touched.push(step.target());
@@ -77,6 +80,21 @@ async fn perform_all(server: &Server, limits: &Limits, steps: &[Step], dry_run: 
         error,
         steps: records,
     }
+}
+
+/// The bounds of one step of the work that `began` then: a drain has a time of its own (SP-61).
+fn patience(limits: &Limits, step: &Step, began: Timestamp) -> Limits {
+    let seconds = match step {
+        Step::Evict { drain_seconds, .. } => *drain_seconds,
+        Step::Patch { .. } | Step::Delete { .. } => None,
+    };
+    seconds.map_or_else(
+        || limits.clone(),
+        |seconds| {
+            let time = SignedDuration::from_secs(seconds.into());
+            limits.until(began.saturating_add(time).unwrap_or(Timestamp::MAX))
+        },
+    )
 }
 
 /// Takes the claim where one is needed. `Some`: nothing may be written, and why.
@@ -111,9 +129,9 @@ async fn claim_first(
 
 /// What the end of one step means for the whole; `None` when the next step may follow.
 fn explain(end: &StepEnd, step: &Step, index: u32) -> Option<(WorkOutcome, String)> {
-    let (verb, target) = (step.verb(), step.target());
+    let (verb, target) = (step.deed(), step.target());
     let (outcome, error) = match end {
-        StepEnd::Written => return None,
+        StepEnd::Written | StepEnd::Unneeded(_) => return None,
         StepEnd::Stale(why) => (
             WorkOutcome::PreconditionFailed,
             format!("step {index} was not written, {target} is no longer as planned: {why}"),

@@ -6,7 +6,7 @@ use kexec_api::plan::Step;
 use kexec_api::work::{StepOutcome, StepRecord};
 
 use crate::answer::{Verdict, judge};
-use crate::limits::Limits;
+use crate::limits::{Limits, StopReason};
 use crate::request::step_request;
 use crate::server::{Reply, Server, with_causes};
 use crate::settle::{Interrupted, Judgement, Outcome, Sent, settle};
@@ -17,6 +17,8 @@ use crate::text::{MAX_TEXT_CHARS, printable};
 pub enum StepEnd {
     /// The server confirmed it.
     Written,
+    /// There was nothing to do any more, for this reason.
+    Unneeded(String),
     /// The target is not as planned; not written.
     Stale(String),
     /// Refused, or impossible to send; not written.
@@ -43,25 +45,91 @@ pub async fn perform(
             return (end, record);
         }
     };
+    let mut seen = Seen::default();
     let Outcome { end, sent } = settle(server, limits, &request, |reply| {
-        decide(step, reply, dry_run)
+        decide(step, reply, dry_run, &mut seen)
     })
     .await;
-    let end = end
-        .unwrap_or_else(|interrupted: Interrupted| StepEnd::Interrupted(interrupted.to_string()));
+    let end = end.unwrap_or_else(|interrupted| seen.stopped(step, &interrupted));
     let record = record(index, &end, sent);
     log(step, &record);
     (end, record)
 }
 
-/// The judgement on one reply. Only a dry run may be repeated after a lost answer: it has no effect to repeat.
-fn decide(step: &Step, reply: &Reply, dry_run: bool) -> Judgement<StepEnd> {
+/// What the tries of one step showed so far.
+#[derive(Default)]
+struct Seen {
+    /// The disruption budget that forbade the last try.
+    budget: Option<String>,
+    /// Whether the answer to a try was lost.
+    lost: bool,
+}
+
+impl Seen {
+    /// The end of a step that had to stop. A budget that never gave way, or a drain whose time is over, is a refusal.
+    fn stopped(&self, step: &Step, interrupted: &Interrupted) -> StepEnd {
+        let in_time = match interrupted.reason {
+            StopReason::Asked => false,
+            StopReason::DeadlineOver(_) => self.budget.is_some(),
+            StopReason::ShareOver => true,
+        };
+        if self.lost {
+            return StepEnd::Lost(interrupted.to_string());
+        }
+        if !is_eviction(step) || !in_time {
+            return StepEnd::Interrupted(interrupted.to_string());
+        }
+        let over = match interrupted.reason {
+            StopReason::ShareOver => "the time for the drain is over".to_owned(),
+            reason @ (StopReason::Asked | StopReason::DeadlineOver(_)) => reason.to_string(),
+        };
+        StepEnd::Refused(match &self.budget {
+            Some(budget) => format!("{budget}; {over}"),
+            None => over,
+        })
+    }
+}
+
+fn is_eviction(step: &Step) -> bool {
+    match step {
+        Step::Evict { .. } => true,
+        Step::Patch { .. } | Step::Delete { .. } => false,
+    }
+}
+
+/// Whether the step is one of a drain, which may be repeated: the pod's UID goes once.
+fn is_of_drain(step: &Step) -> bool {
+    match step {
+        Step::Evict { drain_seconds, .. } => drain_seconds.is_some(),
+        Step::Patch { .. } | Step::Delete { .. } => false,
+    }
+}
+
+/// The judgement on one reply. Only what has no effect to repeat is sent again after a lost answer: a dry run, and the
+/// eviction of a pod that may be gone. A budget that forbids an eviction now may allow it later, so that a dry run
+/// accepts it.
+fn decide(step: &Step, reply: &Reply, dry_run: bool, seen: &mut Seen) -> Judgement<StepEnd> {
+    seen.budget = None;
     match judge(step, reply) {
         Verdict::Written => Judgement::Settled(StepEnd::Written),
+        Verdict::Stale(_) if is_of_drain(step) && seen.lost => Judgement::Settled(StepEnd::Written),
+        Verdict::Stale(why) if is_of_drain(step) => Judgement::Settled(StepEnd::Unneeded(why)),
         Verdict::Stale(why) => Judgement::Settled(StepEnd::Stale(why)),
+        Verdict::Refused(why) if seen.lost => Judgement::Settled(StepEnd::Lost(why)),
         Verdict::Refused(why) => Judgement::Settled(StepEnd::Refused(why)),
         Verdict::Later { why, after } => Judgement::Again { why, after },
-        Verdict::Lost(why) if dry_run => Judgement::Again { why, after: None },
+        Verdict::Held { why, .. } if dry_run => {
+            tracing::info!(why, "would have to wait");
+            Judgement::Settled(StepEnd::Written)
+        }
+        Verdict::Held { why, after } => {
+            seen.budget = Some(why.clone());
+            Judgement::Again { why, after }
+        }
+        Verdict::Lost(why) if dry_run || is_of_drain(step) => {
+            seen.lost = !dry_run;
+            Judgement::Again { why, after: None }
+        }
         Verdict::Lost(why) => Judgement::Settled(StepEnd::Lost(why)),
     }
 }
@@ -70,6 +138,7 @@ fn decide(step: &Step, reply: &Reply, dry_run: bool) -> Judgement<StepEnd> {
 fn record(index: u32, end: &StepEnd, sent: Option<Sent>) -> StepRecord {
     let (outcome, error) = match end {
         StepEnd::Written => (StepOutcome::Written, None),
+        StepEnd::Unneeded(why) => (StepOutcome::Unneeded, Some(why.clone())),
         StepEnd::Stale(why) | StepEnd::Refused(why) => (StepOutcome::Refused, Some(why.clone())),
         StepEnd::Lost(why) => (StepOutcome::Unknown, Some(why.clone())),
         StepEnd::Interrupted(why) if sent.is_some() => (StepOutcome::Refused, Some(why.clone())),

@@ -50,7 +50,7 @@ impl Tally {
             Step::Patch { changes, .. } => {
                 changes.iter().filter(|change| !change.is_guard()).count()
             }
-            Step::Delete { .. } => 1,
+            Step::Delete { .. } | Step::Evict { .. } => 1,
         };
         self.total += all;
         let mut reasons: Vec<&str> = Vec::new();

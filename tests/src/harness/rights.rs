@@ -220,7 +220,7 @@ pub(super) fn rights(namespace: &str, user: &str) -> [Value; 4] {
         }),
         json!({"apiVersion": api_version, "kind": "ClusterRole", "metadata": {"name": user}, "rules": [{
             "apiGroups": [GROUP], "resources": ["actiontypes"], "verbs": ["execute"],
-            "resourceNames": ["cordon_node", "uncordon_node"],
+            "resourceNames": ["cordon_node", "drain_node", "taint_node", "uncordon_node", "untaint_node"],
         }]}),
         json!({
             "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": {"name": user}, "subjects": subjects,

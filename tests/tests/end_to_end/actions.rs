@@ -3,6 +3,10 @@
 //! function that puts a live target in place.
 
 mod case;
+mod cron_jobs;
+mod drains;
+mod evictions;
+mod lookers;
 mod restarts;
 mod rollouts;
 
@@ -14,11 +18,15 @@ use kexec_api::phase::Phase;
 use kexec_core::Registry;
 use kexec_tests::harness::{Scene, eventually};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use case::Case;
 pub(super) use case::assert_ended;
+use cron_jobs::{resume_cronjob, suspend_cronjob};
+use drains::drain_node;
+use evictions::evict_pod;
+use lookers::{notify_only, validate_resource, wait_for_condition};
 use rollouts::{
     increase_resources, pause_rollout, restart_daemonset, restart_deployment, restart_statefulset,
     resume_rollout, rollback_daemonset, rollback_deployment, rollback_statefulset,
@@ -44,21 +52,31 @@ macro_rules! tried {
 
 tried! {
     cordon_node,
+    delete_pod,
+    drain_node,
+    evict_pod,
+    increase_resources,
     modify_configmap,
-    restart_pod,
-    scale_deployment,
-    uncordon_node,
-    restart_deployment,
-    restart_statefulset,
-    restart_daemonset,
-    scale_statefulset,
+    notify_only,
     pause_rollout,
+    restart_daemonset,
+    restart_deployment,
+    restart_pod,
+    restart_statefulset,
+    resume_cronjob,
     resume_rollout,
-    set_image,
+    rollback_daemonset,
     rollback_deployment,
     rollback_statefulset,
-    rollback_daemonset,
-    increase_resources,
+    scale_deployment,
+    scale_statefulset,
+    set_image,
+    suspend_cronjob,
+    taint_node,
+    uncordon_node,
+    untaint_node,
+    validate_resource,
+    wait_for_condition,
 }
 
 #[test]
@@ -156,6 +174,27 @@ async fn restart_pod(action: &str) {
     let again = case.run("again").await;
     assert_ended(&again, Phase::Failed, Reason::TargetNotFound);
     assert_eq!(case.writes(), (2, 1), "its replacement is another target");
+    case.makes_just_the_calls_it_was_granted().await;
+}
+
+/// Deletes the pod, and only it.
+async fn delete_pod(action: &str) {
+    let scene = Scene::new("delete").await;
+    scene.deployment("web", 2).await;
+    let before = pods(&scene, "web", 2).await;
+    let target = before[0].name_any();
+    let _operator = scene.operator().await;
+    let case = Case::new(&scene, action, &target, json!({"gracePeriodSeconds": 1}));
+
+    case.tries().await;
+    assert_eq!(pods(&scene, "web", 2).await[0].uid(), before[0].uid());
+    case.reaches_its_goal().await;
+    let pods: Api<Pod> = scene.api();
+    assert_eq!(pods.get_opt(&target).await.expect("an answer"), None);
+
+    let again = case.run("again").await;
+    assert_ended(&again, Phase::Failed, Reason::TargetNotFound);
+    assert_eq!(case.writes(), (2, 1));
     case.makes_just_the_calls_it_was_granted().await;
 }
 
@@ -310,6 +349,35 @@ impl SpareNode {
             .and_then(|spec| spec.unschedulable)
     }
 
+    /// The node's taints of that key, with their values and effects.
+    async fn taints(&self, key: &str) -> Vec<(Option<String>, String)> {
+        let node = self.nodes.get(&self.name).await.expect("a Node");
+        let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+        let of_key = taints.into_iter().filter(|taint| taint.key == key);
+        of_key.map(|taint| (taint.value, taint.effect)).collect()
+    }
+
+    /// Waits until the node's own taints, by which Kubernetes keeps pods off a machine that is not there, are all set.
+    async fn settled(&self) {
+        // Of a node that once said how it is, Kubernetes gives up hope soon.
+        let status = json!({"status": {"conditions": [{
+            "type": "Ready", "status": "False", "reason": "Played",
+            "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]}});
+        self.nodes
+            .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .expect("patched");
+        eventually("the taints of a node without a machine", || async {
+            let node = self.nodes.get(&self.name).await.ok()?;
+            let taints = node.spec?.taints.unwrap_or_default();
+            let unreachable = "node.kubernetes.io/unreachable";
+            let own = taints.iter().filter(|taint| taint.key == unreachable);
+            (own.count() == 2).then_some(())
+        })
+        .await;
+    }
+
     async fn remove(self) {
         self.nodes
             .delete(&self.name, &DeleteParams::default())
@@ -345,6 +413,48 @@ async fn uncordon_node(action: &str) {
     assert_eq!(node.unschedulable().await, Some(true));
     case.reaches_its_goal().await;
     assert_eq!(node.unschedulable().await, None);
+    case.changes_nothing_more().await;
+    case.makes_just_the_calls_it_was_granted().await;
+    node.remove().await;
+}
+
+/// Gives the node a taint.
+async fn taint_node(action: &str) {
+    let scene = Scene::new("taint").await;
+    let node = SpareNode::new(&scene, &json!({})).await;
+    node.settled().await;
+    let _operator = scene.operator().await;
+    let parameters = json!({"key": "disk", "value": "slow", "effect": "NoSchedule"});
+    let case = Case::new(&scene, action, &node.name, parameters);
+
+    case.tries().await;
+    assert_eq!(node.taints("disk").await, []);
+    case.reaches_its_goal().await;
+    let expected = [(Some("slow".to_owned()), "NoSchedule".to_owned())];
+    assert_eq!(node.taints("disk").await, expected);
+    case.changes_nothing_more().await;
+    case.makes_just_the_calls_it_was_granted().await;
+    node.remove().await;
+}
+
+/// Takes one taint off and leaves the others.
+async fn untaint_node(action: &str) {
+    let scene = Scene::new("untaint").await;
+    let taints = json!([
+        {"key": "disk", "value": "slow", "effect": "NoSchedule"},
+        {"key": "disk", "effect": "PreferNoSchedule"},
+    ]);
+    let node = SpareNode::new(&scene, &json!({"taints": taints})).await;
+    node.settled().await;
+    let _operator = scene.operator().await;
+    let parameters = json!({"key": "disk", "effect": "NoSchedule"});
+    let case = Case::new(&scene, action, &node.name, parameters);
+
+    case.tries().await;
+    assert_eq!(node.taints("disk").await.len(), 2);
+    case.reaches_its_goal().await;
+    let expected = [(None, "PreferNoSchedule".to_owned())];
+    assert_eq!(node.taints("disk").await, expected);
     case.changes_nothing_more().await;
     case.makes_just_the_calls_it_was_granted().await;
     node.remove().await;

@@ -8,8 +8,7 @@ use crate::fixtures::{ready_node, workload, workload_facts, workload_pod};
 impl Cases for IncreaseResources {
     fn cases() -> Vec<Case> {
         let case = |special, kind| {
-            let parameters =
-                json!({"resourceLimits": {"memory": "1024Mi"}, "resourceRequests": {"cpu": "0.5", "storage": "1Gi"}});
+            let parameters = json!({"resourceLimits": {"memory": "1024Mi"}, "resourceRequests": {"cpu": "0.5", "storage": "1Gi"}});
             let target = limited(kind);
             let facts = world(&target, Vec::new());
             Case::of::<Self>(special, target, parameters, facts)
@@ -25,8 +24,7 @@ impl Cases for IncreaseResources {
 /// A workload whose container may use 512Mi of memory and 1 of CPU, and asks for 256Mi.
 fn limited(kind: TargetKind) -> Target {
     let mut target = workload(kind);
-    target.live["spec"]["template"]["spec"]["containers"][0]["resources"] =
-        json!({"limits": {"cpu": "1", "memory": "512Mi"}, "requests": {"cpu": "250m", "memory": "256Mi"}});
+    target.live["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "1", "memory": "512Mi"}, "requests": {"cpu": "250m", "memory": "256Mi"}});
     target.live["status"] = json!({"desiredNumberScheduled": 2});
     target
 }
@@ -51,7 +49,11 @@ fn plan(parameters: Value) -> Result<Draft, PlanError> {
 
 fn diff(parameters: Value) -> Vec<String> {
     let draft = plan(parameters).expect("plans");
-    draft.steps.first().map(kexec_api::plan::Step::diff).unwrap_or_default()
+    draft
+        .steps
+        .first()
+        .map(kexec_api::plan::Step::diff)
+        .unwrap_or_default()
 }
 
 fn refusal(parameters: Value) -> String {
@@ -98,8 +100,13 @@ fn nothing_is_lowered() {
          leave it out"
     );
     let mut target = limited(TargetKind::DEPLOYMENT);
-    target.live["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "1"}});
-    let error = plan_on(&target, json!({"resourceRequests": {"cpu": "500m"}}), Vec::new());
+    target.live["spec"]["template"]["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"cpu": "1"}});
+    let error = plan_on(
+        &target,
+        json!({"resourceRequests": {"cpu": "500m"}}),
+        Vec::new(),
+    );
     let error = error.expect_err("its limit is its request").to_string();
     assert!(error.contains("less than the 1 that container"), "{error}");
 }
@@ -112,7 +119,8 @@ fn a_limit_stays_at_least_as_high_as_the_request() {
          memory: raise the limit as well"
     );
     assert_eq!(
-        diff(json!({"resourceRequests": {"memory": "1Gi"}, "resourceLimits": {"memory": "1Gi"}})).len(),
+        diff(json!({"resourceRequests": {"memory": "1Gi"}, "resourceLimits": {"memory": "1Gi"}}))
+            .len(),
         2
     );
 }
@@ -121,11 +129,11 @@ fn a_limit_stays_at_least_as_high_as_the_request() {
 fn one_of_several_containers_must_be_named() {
     let mut target = limited(TargetKind::DEPLOYMENT);
     let containers = &mut target.live["spec"]["template"]["spec"]["containers"];
-    containers
-        .as_array_mut()
-        .expect("is a list")
-        .push(json!({"name": "proxy", "image": "proxy:1", "resources": {"limits": {"memory": "64Mi"}}}));
-    let asked = |containers: Value| json!({"resourceLimits": {"memory": "2Gi"}, "containers": containers});
+    containers.as_array_mut().expect("is a list").push(
+        json!({"name": "proxy", "image": "proxy:1", "resources": {"limits": {"memory": "64Mi"}}}),
+    );
+    let asked =
+        |containers: Value| json!({"resourceLimits": {"memory": "2Gi"}, "containers": containers});
     let error = plan_on(&target, asked(json!([])), Vec::new()).expect_err("names none");
     assert_eq!(
         error.to_string(),
@@ -133,7 +141,10 @@ fn one_of_several_containers_must_be_named() {
          get the amounts"
     );
     let error = plan_on(&target, asked(json!(["prxy"])), Vec::new()).expect_err("is unknown");
-    assert!(error.to_string().ends_with("did you mean \"proxy\"?"), "{error}");
+    assert!(
+        error.to_string().ends_with("did you mean \"proxy\"?"),
+        "{error}"
+    );
     let draft = plan_on(&target, asked(json!(["proxy"])), Vec::new()).expect("plans");
     assert_eq!(
         draft.steps[0].diff(),

@@ -150,10 +150,8 @@ fn metadata_is_complete_and_well_formed() {
             metadata.description.ends_with('.') && metadata.description.len() > 20,
             "{name}"
         );
-        assert!(
-            !metadata.targets.is_empty() && !metadata.rules.is_empty(),
-            "{name}"
-        );
+        assert!(!metadata.targets.is_empty(), "{name}");
+        assert!(!metadata.only_looks() || !metadata.reversible, "{name}");
         assert!(
             metadata.rules.iter().all(|rule| rule.reason.len() > 20),
             "{name}"

@@ -1,7 +1,9 @@
-use serde_json::json;
+use kexec_api::plan::{ObjectRef, ServiceEndpoints};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::action::Planner;
+use crate::endpoints;
 use crate::every_action::{Case, Cases};
 use crate::facts::Fact;
 use crate::fixtures::{bare_pod, facts, owned_pod, parameters, target};

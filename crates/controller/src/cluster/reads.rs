@@ -78,6 +78,14 @@ impl Cluster {
                 let got = self.call("list objects", objects.list(&selected)).await;
                 got.map(|list| Fact::List(list.items.iter().map(plain).collect()))
             }
+            Need::OnNode { kind, node } => {
+                let objects = api(self.calls.clone(), kind, None);
+                let selected = ListParams::default().fields(&format!("spec.nodeName={node}"));
+                let got = self
+                    .call("list objects on a node", objects.list(&selected))
+                    .await;
+                got.map(|list| Fact::List(list.items.iter().map(plain).collect()))
+            }
         };
         result.or_else(|error| match error.class() {
             Class::Absent

@@ -132,6 +132,11 @@ impl Follow {
                 namespace,
                 selector,
             } => (kind, namespace, watcher::Config::default().labels(selector)),
+            Need::OnNode { kind, node } => (
+                kind,
+                &None,
+                watcher::Config::default().fields(&format!("spec.nodeName={node}")),
+            ),
         };
         let api = reads::api(client, kind, namespace.as_deref());
         let mut events = watcher(api, config.streaming_lists())
@@ -189,7 +194,7 @@ fn fact(need: &Need, objects: &HashMap<String, Value>) -> Fact {
             .next()
             .cloned()
             .map_or(Fact::Absent, Fact::Object),
-        Need::List { .. } => Fact::List(objects.values().cloned().collect()),
+        Need::List { .. } | Need::OnNode { .. } => Fact::List(objects.values().cloned().collect()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Only a proof completes an execution; what the runner said merely decides how long to look.
 
 use jiff::{SignedDuration, Timestamp};
+use kexec_actions::Lookup;
 use kexec_actions::facts::Facts;
 use kexec_api::condition::{ConditionType, Reason};
 use kexec_api::plan::PlanContent;
@@ -10,7 +11,7 @@ use kexec_api::work::WorkResult;
 use super::{Decision, look_for_plan, wait_until};
 use crate::attempt::End;
 use crate::proof::{self, Effect, Judgement, Verdict};
-use crate::request::health_check_timeout;
+use crate::request;
 use crate::status::{self, Finish};
 use crate::view::View;
 
@@ -102,7 +103,7 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
     });
     let since = executing.map_or(view.now, |condition| condition.last_transition_time.0);
     let until = since
-        .saturating_add(health_check_timeout(&view.execution.spec))
+        .saturating_add(patience(view))
         .unwrap_or(Timestamp::MAX);
     let last_read = until.saturating_add(READ_GRACE).unwrap_or(Timestamp::MAX);
     let ended = Ended {
@@ -135,6 +136,24 @@ pub(super) fn decide_monitoring(view: &View<'_>) -> Decision {
         .clone()
         .unwrap_or_else(|| not_shown(&look.judgement, seconds));
     record(view, &ended, reason, &message, &look)
+}
+
+/// How long the outcome may take to show: an action that only looks has the whole of the execution's time for it.
+fn patience(view: &View<'_>) -> SignedDuration {
+    if only_looks(view) {
+        request::timeout(&view.execution.spec)
+    } else {
+        request::health_check_timeout(&view.execution.spec)
+    }
+}
+
+/// Whether the plan is one of an action that never writes.
+fn only_looks(view: &View<'_>) -> bool {
+    let action = view.plan().map(|plan| plan.action.as_str());
+    match action.map(|action| view.registry.lookup(action)) {
+        Some(Lookup::Found(planner)) => planner.metadata().only_looks(),
+        Some(Lookup::NotSupported | Lookup::Unknown(_)) | None => false,
+    }
 }
 
 /// What the proof needs could not be read in all the time there was.
@@ -219,6 +238,12 @@ fn conclude(view: &View<'_>, ended: &Ended, look: &Look) -> Option<Decision> {
     let (judgement, effect) = (&look.judgement, look.effect);
     let writes = view.plan().is_some_and(|plan| !plan.steps.is_empty());
     match (judgement.verdict, &ended.unclear) {
+        (Verdict::Proven, None) if only_looks(view) => {
+            let message =
+                "what was asked for was seen on the live target; nothing was to be written";
+            let reason = Reason::ExecutionCompleted;
+            Some(record(view, ended, reason, message, look))
+        }
         (Verdict::Proven, None) if !writes => {
             let message = "the target was as asked for already; nothing was written";
             Some(record(view, ended, Reason::NoChange, message, look))

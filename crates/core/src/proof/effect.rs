@@ -1,7 +1,7 @@
 //! Whether the live objects show a plan's writes at all: what tells an attempt that did nothing from one that did.
 
 use kexec_actions::facts::{Fact, Facts, Need};
-use kexec_api::plan::{FieldChange, PlanContent, Step};
+use kexec_api::plan::{Expectation, FieldChange, ObjectRef, PlanContent, Step};
 use serde_json::Value;
 
 use super::live::uid;
@@ -22,7 +22,13 @@ pub enum Effect {
 /// Whether the steps of a plan can be seen on the live objects.
 #[must_use]
 pub fn effect(content: &PlanContent, facts: &Facts) -> Effect {
-    let mut seen = content.steps.iter().map(|step| step_effect(step, facts));
+    let node = drained_node(content);
+    let mut seen = content.steps.iter().map(|step| match (step, node) {
+        (Step::Evict { target, .. }, Some(node)) => on_node(target, node, facts),
+        (Step::Patch { .. } | Step::Delete { .. } | Step::Evict { .. }, _) => {
+            step_effect(step, facts)
+        }
+    });
     let Some(first) = seen.next() else {
         return Effect::None;
     };
@@ -31,6 +37,45 @@ pub fn effect(content: &PlanContent, facts: &Facts) -> Effect {
         (all, one) if all == one => all,
         (_, _) => Effect::Mixed,
     })
+}
+
+/// What must be read to see a step. The pods of a drain are seen among those on the node.
+pub(super) fn need(step: &Step) -> Option<Need> {
+    match step {
+        Step::Evict {
+            drain_seconds: Some(_),
+            ..
+        } => None,
+        Step::Patch { .. } | Step::Delete { .. } | Step::Evict { .. } => {
+            Some(Need::object(step.target()))
+        }
+    }
+}
+
+fn drained_node(content: &PlanContent) -> Option<&ObjectRef> {
+    content
+        .expectations
+        .iter()
+        .find_map(|expectation| match expectation {
+            Expectation::Drained { node, .. } => Some(node),
+            Expectation::Fields { .. }
+            | Expectation::WorkloadReady { .. }
+            | Expectation::RolledOut { .. }
+            | Expectation::Observed { .. }
+            | Expectation::Gone { .. }
+            | Expectation::Replaced { .. }
+            | Expectation::Condition { .. } => None,
+        })
+}
+
+fn on_node(pod: &ObjectRef, node: &ObjectRef, facts: &Facts) -> Effect {
+    let Some(Fact::List(pods)) = facts.get(&Need::pods_on(&node.name)) else {
+        return Effect::Unknown;
+    };
+    let stays = pods
+        .iter()
+        .any(|one| uid(one) == pod.uid && one.pointer("/metadata/deletionTimestamp").is_none());
+    if stays { Effect::None } else { Effect::Whole }
 }
 
 fn step_effect(step: &Step, facts: &Facts) -> Effect {
@@ -43,13 +88,13 @@ fn step_effect(step: &Step, facts: &Facts) -> Effect {
         }
     };
     match (step, live) {
-        (Step::Delete { .. }, None) => Effect::Whole,
-        (Step::Delete { .. }, Some(live))
+        (Step::Delete { .. } | Step::Evict { .. }, None) => Effect::Whole,
+        (Step::Delete { .. } | Step::Evict { .. }, Some(live))
             if live.pointer("/metadata/deletionTimestamp").is_some() =>
         {
             Effect::Whole
         }
-        (Step::Delete { .. }, Some(_)) => Effect::None,
+        (Step::Delete { .. } | Step::Evict { .. }, Some(_)) => Effect::None,
         (Step::Patch { .. }, None) => Effect::Mixed,
         (
             Step::Patch {

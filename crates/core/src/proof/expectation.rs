@@ -4,6 +4,7 @@ use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_api::plan::{Expectation, FieldValue, ObjectRef, dotted};
 use serde_json::Value;
 
+use super::drained;
 use super::live::{text, uid};
 use super::replacement::{self, Replacement};
 use super::rollout::{self, Rollout};
@@ -46,6 +47,7 @@ pub(super) fn finding(expectation: &Expectation, facts: &Facts) -> Finding {
             };
             rollout.judge(live, pods)
         }),
+        Expectation::Drained { node, pods, owners } => drained::judge(node, pods, owners, facts),
         Expectation::Replaced {
             object,
             owner,
@@ -107,6 +109,7 @@ fn describe(expectation: &Expectation) -> String {
                 .chain(services.iter().map(replacement::describe))
                 .collect()
         }
+        Expectation::Drained { node, owners, .. } => drained::describe(node, owners),
         Expectation::Condition {
             object,
             condition_type,

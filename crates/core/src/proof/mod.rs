@@ -1,6 +1,7 @@
 //! Whether the live cluster proves what a plan expects (BR-EXEC-027), and whether it shows the plan's writes at all.
 //! Facts in, verdicts out; a thing that could not be read is unknown, which is neither proof nor refutation.
 
+mod drained;
 mod effect;
 mod expectation;
 mod live;
@@ -51,7 +52,7 @@ pub struct Judgement {
 #[must_use]
 pub fn needs(content: &PlanContent) -> Vec<Need> {
     let expected = content.expectations.iter().flat_map(expectation_needs);
-    let written = content.steps.iter().map(|step| Need::object(step.target()));
+    let written = content.steps.iter().filter_map(effect::need);
     let mut needs: Vec<Need> = expected.chain(written).collect();
     needs.sort();
     needs.dedup();
@@ -75,6 +76,7 @@ fn expectation_needs(expectation: &Expectation) -> Vec<Need> {
                 Need::pods(object.namespace.as_deref(), selector),
             ]
         }
+        Expectation::Drained { node, owners, .. } => drained::needs(node, owners),
         Expectation::Replaced {
             object,
             selector,
@@ -127,6 +129,7 @@ pub fn without_values(content: &PlanContent, judgement: Judgement) -> Judgement 
         | Expectation::Observed { .. }
         | Expectation::Gone { .. }
         | Expectation::Replaced { .. }
+        | Expectation::Drained { .. }
         | Expectation::Condition { .. } => finding,
     });
     Judgement {

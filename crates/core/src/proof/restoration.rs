@@ -70,7 +70,7 @@ fn of_step(step: &Step, facts: &Facts) -> Vec<Restorable> {
                 },
             })
             .collect(),
-        Step::Delete { .. } => vec![Restorable {
+        Step::Delete { .. } | Step::Evict { .. } => vec![Restorable {
             what: target.to_string(),
             holds: match live {
                 Live::Unknown => Holds::Unknown,

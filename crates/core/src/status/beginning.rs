@@ -137,10 +137,12 @@ pub fn nothing_to_write(
 ) -> KubernetesExecutionStatus {
     let mut status = intent(view, request, planned, checks);
     status.phase = Some(Phase::Monitoring);
-    let why = (
-        Reason::VerifyingOutcome,
-        "the target is as asked for already; nothing is written, the outcome is proven",
-    );
+    let message = if request.metadata().only_looks() {
+        "nothing is to be written; what is asked for is looked for on the target"
+    } else {
+        "the target is as asked for already; nothing is written, the outcome is proven"
+    };
+    let why = (Reason::VerifyingOutcome, message);
     set(&mut status, view, ConditionType::Executing, false, why);
     set(&mut status, view, ConditionType::Ready, false, why);
     set(&mut status, view, ConditionType::Completed, false, why);

@@ -54,7 +54,7 @@ fn change(step: &Step, record: &StepRecord) -> ResourceChange {
             fields(changes, |change| change.before.as_ref()),
             fields(changes, |change| change.after.as_ref()),
         ),
-        Step::Delete { target, .. } => (
+        Step::Delete { target, .. } | Step::Evict { target, .. } => (
             ChangeType::Deleted,
             [("uid".to_owned(), json!(target.uid))]
                 .into_iter()

@@ -65,16 +65,9 @@ pub(super) fn kept(planned: &Planned, namespace: &str) -> Map<String, Value> {
 }
 
 fn operation(step: &Step) -> PlannedOperation {
-    let subresource = match step {
-        Step::Patch {
-            subresource: Some(subresource),
-            ..
-        } => format!("/{subresource}"),
-        Step::Patch {
-            subresource: None, ..
-        }
-        | Step::Delete { .. } => String::new(),
-    };
+    let subresource = step
+        .subresource()
+        .map_or_else(String::new, |subresource| format!("/{subresource}"));
     PlannedOperation {
         verb: Some(step.verb().to_owned()),
         resource: Some(format!("{}{subresource}", step.target())),
@@ -118,7 +111,7 @@ pub(super) fn disclosed(content: &PlanContent, namespace: &str) -> PlanContent {
     for step in content.steps.iter_mut().chain(content.rollback.iter_mut()) {
         match step {
             Step::Patch { changes, .. } => changes.iter_mut().for_each(hash_change),
-            Step::Delete { .. } => {}
+            Step::Delete { .. } | Step::Evict { .. } => {}
         }
     }
     for expectation in &mut content.expectations {
@@ -134,6 +127,7 @@ pub(super) fn disclosed(content: &PlanContent, namespace: &str) -> PlanContent {
             | Expectation::Observed { .. }
             | Expectation::Gone { .. }
             | Expectation::Replaced { .. }
+            | Expectation::Drained { .. }
             | Expectation::Condition { .. } => {}
         }
     }

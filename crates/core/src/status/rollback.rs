@@ -269,7 +269,7 @@ fn field_of(step: &Step, field: u32) -> Option<String> {
     let index = usize::try_from(field).ok()?;
     match step {
         Step::Patch { changes, .. } => changes.get(index).map(ToString::to_string),
-        Step::Delete { .. } => None,
+        Step::Delete { .. } | Step::Evict { .. } => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod drained;
 mod dry_run;
 mod effects;
 mod endings;

@@ -9,7 +9,7 @@ use kexec_core::queue::Turn;
 use kexec_core::view::Connectivity;
 use serde_json::json;
 
-use crate::support::{Facing, Runner, World, deployment, line, pods_need, target_need};
+use crate::support::{Facing, Runner, World, deployment, fact, line, pods_need, target_need};
 
 #[test]
 fn each_question_is_asked_only_when_those_before_it_are_answered() {
@@ -329,5 +329,42 @@ fn the_start_of_an_execution_is_the_first_time_it_was_worked_on() {
     assert_eq!(
         summary.start_time.map(|time| time.0),
         Some(crate::support::at(7))
+    );
+}
+
+#[test]
+fn an_action_that_only_looks_has_the_whole_time_of_the_execution() {
+    let waits = json!({
+        "actionDefinition": {
+            "actionType": "wait_for_condition",
+            "parameters": {"replicas": null, "expectedConditions": [{"type": "Available", "status": "True"}]},
+        },
+        "executionConfig": {"timeout": "10m"},
+    });
+    let mut world = World::of(waits).with_facts();
+    assert_eq!(line(&world), "intend monitoring/VerifyingOutcome");
+    let (status, planned) = world.intent();
+    world.execution.status = Some(status);
+    world.gathered.intended = Some(planned);
+    assert_eq!(line(&world), "watch Deployment/web/shop");
+
+    let shown = |status: &str| {
+        let mut live = deployment(2, 2);
+        live["status"]["conditions"] = json!([{"type": "Available", "status": status}]);
+        fact(target_need(), Fact::Object(live))
+    };
+    let mut world = world.after(599);
+    world.gathered.proof = Some(shown("False"));
+    assert_eq!(line(&world), "wait until 600");
+    world.gathered.proof = Some(shown("True"));
+    assert_eq!(
+        line(&world),
+        "record completed/ExecutionCompleted success succeeded verified"
+    );
+    let mut world = world.after(600);
+    world.gathered.proof = Some(shown("False"));
+    assert_eq!(
+        line(&world),
+        "record failed/HealthCheckTimeout timeout failed"
     );
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::fixture::{
-    ServerHandle, delete_node, failure, failure_because, identity, limits, mock, order, scale,
-    success,
+    ServerHandle, delete_node, evict, failure, failure_because, forbidden_by_budget, identity,
+    limits, mock, order, scale, success,
 };
 
 const TEST_FAILED: &str = "the server rejected our request due to an error in our request";
@@ -403,4 +403,111 @@ async fn a_rollback_runs_the_inverse_steps() {
     respond.send_response(success(200, &json!({})));
     assert_eq!(report.await.unwrap().outcome, WorkOutcome::Done);
     assert_eq!(Some(body), scale(5, 2).json_patch());
+}
+
+/// Answers every request that comes as the disruption budget does, and returns the report.
+async fn held_throughout(running: Running) -> Report {
+    let Running {
+        mut report, server, ..
+    } = running;
+    let mut server = server;
+    loop {
+        tokio::select! {
+            report = &mut report => return report.unwrap(),
+            request = server.next_request() => {
+                // None when the run has just ended.
+                let Some((_, respond)) = request else { continue };
+                respond.send_response(forbidden_by_budget());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_gives_way_lets_the_eviction_happen() {
+    let mut running = claimed(vec![evict(None)], 60).await;
+    running.answer("POST", forbidden_by_budget()).await;
+    running.answer("POST", success(201, &json!({}))).await;
+    let report = running.end().await;
+    assert_eq!(
+        (report.outcome, outcomes(&report)),
+        (WorkOutcome::Done, vec![StepOutcome::Written])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_never_gives_way_fails_the_action_and_is_named() {
+    for steps in [vec![evict(None)], vec![evict(Some(30)), delete_node()]] {
+        let report = held_throughout(claimed(steps, 60).await).await;
+        assert_eq!(
+            (report.outcome, report.steps[0].outcome),
+            (WorkOutcome::Failed, StepOutcome::Refused)
+        );
+        let error = report.error.unwrap();
+        assert!(
+            error.starts_with(
+                "step 0 was not written, the API server refused to evict Pod/web/shop-1: The disruption budget \
+                 shop-budget needs 2 healthy pods and has 2 currently; the "
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_at_its_own_time_and_not_at_the_works() {
+    let report = held_throughout(claimed(vec![evict(Some(30))], 60).await).await;
+    let error = report.error.unwrap();
+    assert!(error.ends_with("the time for the drain is over"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_is_stopped_on_request_is_interrupted_and_not_refused() {
+    let mut running = claimed(vec![evict(None)], 60).await;
+    running.answer("POST", forbidden_by_budget()).await;
+    running.stop.cancel();
+    let report = held_throughout(running).await;
+    assert_eq!(report.outcome, WorkOutcome::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_accepts_an_eviction_that_has_to_wait() {
+    let mut running = begin(vec![evict(None)], Mode::DryRun, 60);
+    let (address, _) = running.answer("POST", forbidden_by_budget()).await;
+    assert!(address.ends_with("&dryRun=All"), "{address}");
+    assert_eq!(running.end().await.outcome, WorkOutcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_gone_is_stale_for_an_eviction_and_no_matter_for_a_drain() {
+    let gone = || failure(404, "pods \"shop-1\" not found", json!({}));
+    let mut running = claimed(vec![evict(None)], 60).await;
+    running.answer("POST", gone()).await;
+    assert_eq!(running.end().await.outcome, WorkOutcome::PreconditionFailed);
+
+    let mut running = claimed(vec![evict(Some(30))], 60).await;
+    running.answer("POST", gone()).await;
+    let report = running.end().await;
+    assert_eq!(
+        (report.outcome, outcomes(&report)),
+        (WorkOutcome::Done, vec![StepOutcome::Unneeded])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_in_a_drain_only() {
+    let mut running = claimed(vec![evict(None)], 60).await;
+    running.answer("POST", failure(504, "", json!({}))).await;
+    assert_eq!(running.end().await.outcome, WorkOutcome::Unknown);
+
+    let mut running = claimed(vec![evict(Some(30))], 60).await;
+    running.answer("POST", failure(504, "", json!({}))).await;
+    running
+        .answer("POST", failure(409, "UID in precondition", json!({})))
+        .await;
+    let report = running.end().await;
+    assert_eq!(
+        (report.outcome, outcomes(&report)),
+        (WorkOutcome::Done, vec![StepOutcome::Written])
+    );
 }
