@@ -71,7 +71,8 @@ async fn a_hundred_executions_at_once_fit_into_64_mib() {
         );
     }
     let after = operator::pod(&scene).await;
-    assert_eq!((after.uid(), restarts(&after)), (operator.uid(), 0));
+    assert_eq!(after.uid(), operator.uid());
+    assert_eq!(restarts(&after), 0, "{:#?}", after.status);
     let (limit, peak) = memory(&scene, &operator);
     println!(
         "the operator's memory: at most {} KiB, page cache included",
