@@ -283,12 +283,11 @@ pub fn unavailable_checks(
         SafetyCheckType::ClusterConnectivity
         | SafetyCheckType::ResourceExistence
         | SafetyCheckType::PermissionCheck
-        | SafetyCheckType::ResourceLock => false,
-        SafetyCheckType::DependencyValidation
-        | SafetyCheckType::BusinessRules
-        | SafetyCheckType::ComplianceRules
+        | SafetyCheckType::ResourceLock
+        | SafetyCheckType::DependencyValidation
         | SafetyCheckType::VersionCompatibility
-        | SafetyCheckType::ResourceOwnership => true,
+        | SafetyCheckType::ResourceOwnership => false,
+        SafetyCheckType::BusinessRules | SafetyCheckType::ComplianceRules => true,
     })
 }
 

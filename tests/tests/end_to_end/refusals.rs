@@ -101,13 +101,7 @@ async fn every_check_that_was_asked_for_is_reported_and_one_that_cannot_run_bloc
     let scene = Scene::new("checks").await;
     settings(&scene).await;
     let _operator = scene.operator().await;
-    let unavailable = [
-        "dependency-validation",
-        "business-rules",
-        "compliance-rules",
-        "version-compatibility",
-        "resource-ownership",
-    ];
+    let unavailable = ["business-rules", "compliance-rules"];
     for check in unavailable {
         let mut execution = painting(&scene, check);
         config(

@@ -77,17 +77,13 @@ fn decide_with_turn(view: &View<'_>, request: &Request<'_>) -> Decision {
         return Decision::Probe;
     };
     if let Some(problem) = &connectivity.problem {
-        return refuse_checked(
-            view,
-            request,
-            &[],
-            &Refusal::new(Reason::ConnectivityFailed, problem.clone()),
-        );
+        let refusal = Refusal::new(Reason::ConnectivityFailed, problem.clone());
+        return refuse_checked(view, (request, None), &[], &refusal);
     }
     let planned = match plan(request, &view.gathered.facts) {
         Ok(Progress::Missing(needs)) => return Decision::Read(needs),
         Ok(Progress::Ready(planned)) => planned,
-        Err(refusal) => return refuse_checked(view, request, &[], &refusal),
+        Err(refusal) => return refuse_checked(view, (request, None), &[], &refusal),
     };
     let Some(requester) = &request.spec.requested_by else {
         let refusal = Refusal::new(
@@ -95,7 +91,7 @@ fn decide_with_turn(view: &View<'_>, request: &Request<'_>) -> Decision {
             "spec.requestedBy is missing, so nobody can be asked for the right to execute: let the admission policy \
              stamp it, or set it to your own user name",
         );
-        return refuse_checked(view, request, &[], &refusal);
+        return refuse_checked(view, (request, Some(&planned)), &[], &refusal);
     };
     let questions = questions(request, &planned, requester, view.settings);
     let open: Vec<Question> = questions
@@ -107,14 +103,18 @@ fn decide_with_turn(view: &View<'_>, request: &Request<'_>) -> Decision {
         return Decision::Ask(open);
     }
     if let Some(refusal) = checks::denied(view, &questions).or_else(|| unavailable(request)) {
-        return refuse_checked(view, request, &questions, &refusal);
+        return refuse_checked(view, (request, Some(&planned)), &questions, &refusal);
     }
-    intend(
-        view,
-        request,
-        planned,
-        &checks::report(view, Some(request), &questions),
-    )
+    let facts = &view.gathered.facts;
+    let missing = checks::missing(request, &planned, facts);
+    if !missing.is_empty() {
+        return Decision::Read(missing);
+    }
+    if let Some(refusal) = checks::failed(request, &planned, facts) {
+        return refuse_checked(view, (request, Some(&planned)), &questions, &refusal);
+    }
+    let report = checks::report(view, Some(request), Some(&planned), &questions);
+    intend(view, request, planned, &report)
 }
 
 /// A check that was asked for and cannot run blocks.
@@ -135,11 +135,11 @@ fn unavailable(request: &Request<'_>) -> Option<Refusal> {
 
 fn refuse_checked(
     view: &View<'_>,
-    request: &Request<'_>,
+    (request, planned): (&Request<'_>, Option<&Planned>),
     questions: &[Question],
     refusal: &Refusal,
 ) -> Decision {
-    let report = checks::report(view, Some(request), questions);
+    let report = checks::report(view, Some(request), planned, questions);
     Decision::Record(Box::new(status::refused(
         view,
         Some(request.metadata()),

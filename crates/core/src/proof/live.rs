@@ -39,7 +39,7 @@ pub(super) fn has_ended(pod: &Value) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-pub(super) fn is_ready(pod: &Value) -> bool {
+pub(crate) fn is_ready(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions
         .into_iter()

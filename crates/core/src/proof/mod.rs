@@ -14,6 +14,7 @@ use kexec_api::plan::{Expectation, PlanContent, dotted};
 
 pub use effect::{Effect, effect};
 use expectation::finding;
+pub(crate) use live::is_ready;
 
 /// What the facts say of one expectation, or of all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Ord, PartialOrd)]

@@ -20,8 +20,8 @@ pub struct SafetyConfig {
     /// Not performed by this version: an execution with true is refused.
     pub require_approval: bool,
     /// Checks to perform. The three defaults cluster-connectivity, resource-existence and permission-check are always
-    /// performed, listed or not. A check that is listed and cannot be performed blocks the execution. This version can
-    /// perform those three and resource-lock.
+    /// performed, listed or not. A check that is listed and does not pass, or cannot be performed, blocks the execution.
+    /// This version can perform all but business-rules and compliance-rules.
     #[schemars(length(max = 32))]
     pub safety_checks: Vec<SafetyCheckType>,
     /// When and how the action is undone.

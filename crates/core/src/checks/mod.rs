@@ -1,11 +1,17 @@
 //! The safety checks one by one (SP-78, ST-15…ST-19): which ran, what they found, and why the others did not. The three
 //! default checks always run, whatever a spec lists (I15); every check that was asked for is reported (EX-13).
 
+mod autoscaler;
+mod compatibility;
+mod dependencies;
+mod ownership;
+mod scene;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kexec_actions::facts::Fact;
+use kexec_actions::facts::{Fact, Facts, Need};
 use kexec_api::condition::Reason;
 use kexec_api::execution::KubernetesExecutionSpec;
 use kexec_api::execution::duration;
@@ -14,9 +20,12 @@ use kexec_api::execution::status::SafetyCheckResult;
 
 use crate::access::{Answer, Question, denial};
 use crate::outcome::quote;
+use crate::planning::Planned;
 use crate::queue::Turn;
 use crate::request::{Refusal, Request};
 use crate::view::View;
+
+use scene::{Scene, Verdict};
 
 /// The checks that always run.
 const DEFAULTS: [SafetyCheckType; 3] = [
@@ -47,8 +56,12 @@ pub fn requested(spec: &KubernetesExecutionSpec) -> Vec<SafetyCheckType> {
 pub fn report(
     view: &View<'_>,
     request: Option<&Request<'_>>,
+    planned: Option<&Planned>,
     questions: &[Question],
 ) -> Vec<SafetyCheckResult> {
+    let scene = request.zip(planned);
+    let scene =
+        scene.and_then(|(request, planned)| Scene::of(request, planned, &view.gathered.facts));
     requested(&view.execution.spec)
         .into_iter()
         .map(|check| match check {
@@ -57,17 +70,112 @@ pub fn report(
             SafetyCheckType::PermissionCheck => permissions(view, questions),
             SafetyCheckType::ResourceLock => lock(view),
             SafetyCheckType::DependencyValidation
-            | SafetyCheckType::BusinessRules
-            | SafetyCheckType::ComplianceRules
             | SafetyCheckType::VersionCompatibility
-            | SafetyCheckType::ResourceOwnership => not_performed(
+            | SafetyCheckType::ResourceOwnership => surroundings(view, check, scene.as_ref()),
+            SafetyCheckType::BusinessRules | SafetyCheckType::ComplianceRules => not_performed(
                 check,
                 Reason::CheckUnavailable,
                 "this version cannot run it",
             ),
         })
+        .chain(scene.as_ref().and_then(|scene| noticed(view, scene)))
         .chain(unbuilt(&view.execution.spec))
         .collect()
+}
+
+/// What the checks that were asked for must read beyond what the plan was made of; nothing when none of them was.
+#[must_use]
+pub fn missing(request: &Request<'_>, planned: &Planned, facts: &Facts) -> Vec<Need> {
+    let Some(scene) = Scene::of(request, planned, facts) else {
+        return Vec::new();
+    };
+    let checks = requested(request.spec).into_iter();
+    let performed = checks.filter(|check| !is_forced(request, *check));
+    facts.missing(performed.flat_map(|check| needs(check, &scene)))
+}
+
+/// Why a check on the target's surroundings does not pass, if one does not.
+#[must_use]
+pub fn failed(request: &Request<'_>, planned: &Planned, facts: &Facts) -> Option<Refusal> {
+    let scene = Scene::of(request, planned, facts)?;
+    let checks = requested(request.spec).into_iter();
+    let mut performed = checks.filter(|check| !is_forced(request, *check));
+    performed.find_map(|check| {
+        let verdict = verdict(check, &scene).filter(|verdict| !verdict.passed)?;
+        let message = format!("{} does not pass: {}", check.as_str(), verdict.message);
+        Some(Refusal::new(Reason::CheckFailed, message))
+    })
+}
+
+/// `force` skips what a person may answer for, and nothing else (safety.md).
+fn is_forced(request: &Request<'_>, check: SafetyCheckType) -> bool {
+    let skipped = [
+        SafetyCheckType::DependencyValidation,
+        SafetyCheckType::ResourceOwnership,
+    ];
+    request.common.force && skipped.contains(&check)
+}
+
+fn needs(check: SafetyCheckType, scene: &Scene<'_>) -> Vec<Need> {
+    match check {
+        SafetyCheckType::DependencyValidation => dependencies::needs(scene),
+        SafetyCheckType::ResourceOwnership => ownership::needs(scene),
+        SafetyCheckType::ClusterConnectivity
+        | SafetyCheckType::ResourceExistence
+        | SafetyCheckType::PermissionCheck
+        | SafetyCheckType::ResourceLock
+        | SafetyCheckType::BusinessRules
+        | SafetyCheckType::ComplianceRules
+        | SafetyCheckType::VersionCompatibility => Vec::new(),
+    }
+}
+
+/// What a check on the target's surroundings found; `None` for the other checks.
+fn verdict(check: SafetyCheckType, scene: &Scene<'_>) -> Option<Verdict> {
+    match check {
+        SafetyCheckType::DependencyValidation => Some(dependencies::verdict(scene)),
+        SafetyCheckType::ResourceOwnership => Some(ownership::verdict(scene)),
+        SafetyCheckType::VersionCompatibility => Some(compatibility::verdict(scene)),
+        SafetyCheckType::ClusterConnectivity
+        | SafetyCheckType::ResourceExistence
+        | SafetyCheckType::PermissionCheck
+        | SafetyCheckType::ResourceLock
+        | SafetyCheckType::BusinessRules
+        | SafetyCheckType::ComplianceRules => None,
+    }
+}
+
+fn surroundings(
+    view: &View<'_>,
+    check: SafetyCheckType,
+    scene: Option<&Scene<'_>>,
+) -> SafetyCheckResult {
+    let Some(scene) = scene else {
+        return not_performed(check, Reason::NotPerformed, NOT_REACHED);
+    };
+    if is_forced(scene.request, check) {
+        return not_performed(check, Reason::NotPerformed, FORCED);
+    }
+    let unread = !scene.facts.missing(needs(check, scene)).is_empty();
+    match verdict(check, scene).filter(|_| !unread) {
+        None => not_performed(check, Reason::NotPerformed, NOT_REACHED),
+        Some(found) => {
+            let took = view.gathered.timings.reads;
+            performed(check, view.now, took, found.passed, found.message)
+        }
+    }
+}
+
+/// Who would undo the change, as far as the target itself says, when nobody asked: told, and no obstacle.
+fn noticed(view: &View<'_>, scene: &Scene<'_>) -> Option<SafetyCheckResult> {
+    let check = SafetyCheckType::ResourceOwnership;
+    let asked = requested(scene.request.spec).contains(&check);
+    let owned = ownership::managed(scene).filter(|_| !asked)?;
+    let message = format!("not asked for, so it does not block: {owned}");
+    let took = view.gathered.timings.reads;
+    let mut noticed = performed(check, view.now, took, false, message);
+    noticed.passed = None;
+    Some(noticed)
 }
 
 /// What else a spec asks to be seen to before the start: said not to have been, one by one.
@@ -228,6 +336,7 @@ fn lock(view: &View<'_>) -> SafetyCheckResult {
 }
 
 const NOT_REACHED: &str = "an earlier check had failed already";
+const FORCED: &str = "skipped, because spec.actionDefinition.parameters.force is true";
 
 fn performed(
     check: SafetyCheckType,
