@@ -10,6 +10,7 @@ use kexec_api::condition::Reason;
 use kexec_api::execution::spec::{ActionMetadata, SafetyCheckType, TargetResource};
 use kexec_api::execution::{KubernetesExecution, KubernetesExecutionSpec};
 
+use crate::checks;
 use crate::settings::{MAX_PARAMETER_BYTES, Settings};
 
 /// Why an execution is not run: a reason and one sentence on what is wrong, where, and what to write instead.
@@ -269,16 +270,11 @@ fn refuse_what_is_not_built(spec: &KubernetesExecutionSpec) -> Result<(), Refusa
     Ok(())
 }
 
-/// The safety checks asked for that this version cannot run; each of them blocks.
+/// The checks asked for that this version cannot run; each of them blocks.
 pub fn unavailable_checks(
     spec: &KubernetesExecutionSpec,
 ) -> impl Iterator<Item = SafetyCheckType> + '_ {
-    let asked = spec
-        .execution_config
-        .safety_config
-        .safety_checks
-        .iter()
-        .copied();
+    let asked = checks::requested(spec).into_iter();
     asked.filter(|check| match check {
         SafetyCheckType::ClusterConnectivity
         | SafetyCheckType::ResourceExistence

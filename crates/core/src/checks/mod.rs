@@ -39,16 +39,25 @@ const MAX_UNBUILT: usize = 48;
 /// Longest name of a check, in characters.
 const MAX_NAME: usize = 64;
 
-/// Every check to be reported: the defaults, then what the spec asks for beyond them, each once.
+/// Every check to be reported: the defaults, then what the spec asks for beyond them by `safetyChecks` and by the
+/// prerequisites that are names of checks, each once.
 #[must_use]
 pub fn requested(spec: &KubernetesExecutionSpec) -> Vec<SafetyCheckType> {
     let mut all = DEFAULTS.to_vec();
-    for check in &spec.execution_config.safety_config.safety_checks {
-        if !all.contains(check) {
-            all.push(*check);
+    let listed = spec.execution_config.safety_config.safety_checks.iter();
+    let required = prerequisites(spec).filter_map(SafetyCheckType::from_text);
+    for check in listed.copied().chain(required) {
+        if !all.contains(&check) {
+            all.push(check);
         }
     }
     all
+}
+
+fn prerequisites(spec: &KubernetesExecutionSpec) -> impl Iterator<Item = &str> {
+    let metadata = spec.action_definition.action_metadata.iter();
+    let names = metadata.flat_map(|metadata| &metadata.prerequisites);
+    names.map(String::as_str)
 }
 
 /// The report on every requested check, as far as the gathered facts go.
@@ -180,9 +189,9 @@ fn noticed(view: &View<'_>, scene: &Scene<'_>) -> Option<SafetyCheckResult> {
 
 /// What else a spec asks to be seen to before the start: said not to have been, one by one.
 fn unbuilt(spec: &KubernetesExecutionSpec) -> Vec<SafetyCheckResult> {
-    let metadata = spec.action_definition.action_metadata.iter();
-    let prerequisites = metadata.flat_map(|metadata| &metadata.prerequisites);
-    let prerequisites = prerequisites.map(|name| format!("prerequisite/{name}"));
+    let prerequisites = prerequisites(spec)
+        .filter(|name| SafetyCheckType::from_text(name).is_none())
+        .map(|name| format!("prerequisite/{name}"));
     let conditions = spec
         .execution_config
         .validation_config

@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 use kexec_api::condition::Reason;
+use kexec_api::execution::spec::SafetyCheckType;
 use kexec_api::execution::status::SafetyCheckResult;
 
 use super::{Decision, refuse, wait_until};
@@ -117,20 +118,27 @@ fn decide_with_turn(view: &View<'_>, request: &Request<'_>) -> Decision {
     intend(view, request, planned, &report)
 }
 
-/// A check that was asked for and cannot run blocks.
+/// A check that was asked for and cannot run blocks; those of one field are named at a time.
 fn unavailable(request: &Request<'_>) -> Option<Refusal> {
-    let names: Vec<&str> = unavailable_checks(request.spec)
-        .map(kexec_api::execution::spec::SafetyCheckType::as_str)
-        .collect();
-    (!names.is_empty()).then(|| {
-        Refusal::new(
-            Reason::CheckUnavailable,
-            format!(
-                "spec.executionConfig.safetyConfig.safetyChecks asks for {}, which this version cannot run: leave it out",
-                names.join(", ")
-            ),
-        )
-    })
+    let listed = &request.spec.execution_config.safety_config.safety_checks;
+    let (in_list, in_prerequisites): (Vec<_>, Vec<_>) =
+        unavailable_checks(request.spec).partition(|check| listed.contains(check));
+    let fields = [
+        ("spec.executionConfig.safetyConfig.safetyChecks", in_list),
+        (
+            "spec.actionDefinition.actionMetadata.prerequisites",
+            in_prerequisites,
+        ),
+    ];
+    let (field, checks) = fields.into_iter().find(|(_, checks)| !checks.is_empty())?;
+    let names: Vec<&str> = checks.into_iter().map(SafetyCheckType::as_str).collect();
+    Some(Refusal::new(
+        Reason::CheckUnavailable,
+        format!(
+            "{field} asks for {}, which this version cannot run: leave it out",
+            names.join(", ")
+        ),
+    ))
 }
 
 fn refuse_checked(

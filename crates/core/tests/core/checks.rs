@@ -149,3 +149,43 @@ fn the_versions_that_fit_are_told() {
         )
     );
 }
+
+fn requiring(prerequisites: impl Into<Value>) -> World {
+    let prerequisites = prerequisites.into();
+    let metadata = json!({"actionMetadata": {"prerequisites": prerequisites}});
+    World::of(json!({"actionDefinition": metadata})).with_facts()
+}
+
+#[test]
+fn a_prerequisite_that_is_the_name_of_a_check_asks_for_it() {
+    let world = requiring(json!(["resource-ownership", "calm", "permission-check"]));
+    assert_eq!(line(&world), "read horizontalpodautoscalers in \"web\"");
+    let world = with_list(world, autoscalers(), Vec::new());
+    let names: Vec<(String, Option<bool>)> = report(&world)
+        .into_iter()
+        .map(|one| (one.check_type.unwrap_or_default(), one.performed))
+        .collect();
+    let expected = [
+        ("cluster-connectivity", true),
+        ("resource-existence", true),
+        ("permission-check", true),
+        ("resource-ownership", true),
+        ("prerequisite/calm", false),
+    ];
+    let expected = expected.map(|(name, performed)| (name.to_owned(), Some(performed)));
+    assert_eq!(names, expected);
+    let world = with_list(world, autoscalers(), vec![autoscaler("Deployment", "shop")]);
+    assert_eq!(line(&world), "record failed/CheckFailed failure failed");
+}
+
+#[test]
+fn a_prerequisite_that_cannot_be_checked_blocks() {
+    let world = requiring(json!(["business-rules"]));
+    assert_eq!(
+        world.recorded().error.as_deref(),
+        Some(
+            "spec.actionDefinition.actionMetadata.prerequisites asks for business-rules, which this version cannot run: \
+             leave it out"
+        )
+    );
+}

@@ -54,8 +54,8 @@ pub struct ActionMetadata {
     /// Risk level the author gives to the action. It can raise the assessed risk, never lower it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk_level: Option<RiskLevel>,
-    /// What the author expects to hold before the action, as short names. Not evaluated by this version: each is
-    /// listed among the checks as not performed, and none blocks.
+    /// What the author expects to hold before the action, as short names. The name of a safety check asks for that
+    /// check; any other is listed among the checks as not performed, and does not block.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = NAME_MAX)), transform = schema::one_line_items)]
     pub prerequisites: Vec<String>,
