@@ -16,7 +16,7 @@ mod pausing;
 mod pod_owner;
 mod pod_removal;
 mod pod_template;
-mod quantity;
+pub mod quantity;
 mod registry;
 mod resource_room;
 mod restart;

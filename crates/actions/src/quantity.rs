@@ -24,7 +24,7 @@ const MOST: i128 = i64::MAX as i128;
 
 /// An amount of at least zero, in thousandths, rounded up as the API server does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quantity {
+pub struct Quantity {
     millis: i128,
     /// Whether it was written with a power of 1024.
     is_binary: bool,
@@ -32,13 +32,14 @@ pub(crate) struct Quantity {
 
 impl Quantity {
     /// Nothing.
-    pub(crate) const ZERO: Self = Self {
+    pub const ZERO: Self = Self {
         millis: 0,
         is_binary: false,
     };
 
     /// Reads an amount; `None` for what is none, or is negative or beyond all bounds.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let end = text.find(|one: char| !one.is_ascii_digit() && one != '.');
         let (number, suffix) = text.split_at(end.unwrap_or(text.len()));
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -59,22 +60,26 @@ impl Quantity {
     }
 
     /// In thousandths of a unit.
-    pub(crate) fn millis(self) -> i128 {
+    #[must_use]
+    pub fn millis(self) -> i128 {
         self.millis
     }
 
     /// Whether it is less than another.
-    pub(crate) fn is_less_than(self, other: Self) -> bool {
+    #[must_use]
+    pub fn is_less_than(self, other: Self) -> bool {
         self.millis < other.millis
     }
 
     /// Whether it is the same amount, however written.
-    pub(crate) fn is_same_as(self, other: Self) -> bool {
+    #[must_use]
+    pub fn is_same_as(self, other: Self) -> bool {
         self.millis == other.millis
     }
 
     /// The sum, in the form of the first.
-    pub(crate) fn plus(self, other: Self) -> Self {
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self {
             millis: self.millis.saturating_add(other.millis),
             ..self
@@ -82,7 +87,8 @@ impl Quantity {
     }
 
     /// What is more than the other; nothing when it is less.
-    pub(crate) fn minus(self, other: Self) -> Self {
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
         Self {
             millis: self.millis.saturating_sub(other.millis).max(0),
             ..self
@@ -90,7 +96,8 @@ impl Quantity {
     }
 
     /// So many times as much.
-    pub(crate) fn times(self, count: u32) -> Self {
+    #[must_use]
+    pub fn times(self, count: u32) -> Self {
         Self {
             millis: self.millis.saturating_mul(i128::from(count)),
             ..self

@@ -12,6 +12,7 @@ mod attempt;
 mod authorization;
 mod budget;
 mod cancellation;
+mod checks;
 mod contention;
 mod crashes;
 mod deletion;

@@ -2,7 +2,6 @@
 
 use jiff::SignedDuration;
 use kexec_actions::facts::Fact;
-use kexec_core::Registry;
 use kexec_core::access::{Answer, Subject};
 use kexec_core::decide::Decision;
 use kexec_core::view::Connectivity;

@@ -3,7 +3,6 @@
 
 mod claims;
 mod disruption;
-mod quantity;
 mod quota;
 
 use kexec_actions::facts::{FactError, Need};

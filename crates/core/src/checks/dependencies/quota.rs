@@ -2,9 +2,9 @@
 //! and are left out; a resource that the template does not ask for counts as nothing.
 
 use kexec_actions::facts::{FactError, Kind, Need};
+use kexec_actions::quantity::Quantity;
 use serde_json::Value;
 
-use super::quantity::{parse, show};
 use crate::checks::scene::{Scaling, Scene};
 
 /// The quotas of the namespace.
@@ -44,25 +44,26 @@ fn exceeded(scene: &Scene<'_>, quota: &Value, more: u64) -> Option<String> {
                 "ResourceQuota \"{name}\" was not counted yet for {resource}: create the execution again in a moment"
             ));
         };
-        let needed = each.checked_mul(i128::from(more));
-        let fits = || parse(used)?.checked_add(needed?).zip(parse(limit));
-        let fits = fits().is_some_and(|(total, limit)| total <= limit);
+        let needed = each.times(u32::try_from(more).unwrap_or(u32::MAX));
+        let fits = Quantity::parse(used)
+            .zip(Quantity::parse(limit))
+            .is_some_and(|(used, limit)| !limit.is_less_than(used.plus(needed)));
         (!fits).then(|| {
             format!(
                 "ResourceQuota \"{name}\" leaves no room for {more} more pods of {}: {used} of {limit} {resource} are used \
                  and each pod takes {}: raise the quota, or ask for fewer replicas",
                 scene.target(),
-                show(each)
+                each
             )
         })
     })
 }
 
 /// How much of a quota's resource one pod of the template takes; `None` when it takes none.
-fn each_pod(live: &Value, resource: &str) -> Option<i128> {
+fn each_pod(live: &Value, resource: &str) -> Option<Quantity> {
     let spec = live.pointer("/spec/template/spec");
     let amount = match resource {
-        "pods" | "count/pods" => parse("1")?,
+        "pods" | "count/pods" => Quantity::parse("1")?,
         "cpu" | "memory" | "ephemeral-storage" => of_pod(spec?, &["requests", "limits"], resource),
         _ => match resource.split_once('.')? {
             // What asks for nothing but has a limit asks for its limit.
@@ -71,11 +72,11 @@ fn each_pod(live: &Value, resource: &str) -> Option<i128> {
             _ => return None,
         },
     };
-    (amount > 0).then_some(amount)
+    (amount.millis() > 0).then_some(amount)
 }
 
 /// What runs at once, or what the largest init container takes, whichever is more.
-fn of_pod(spec: &Value, kinds: &[&str], name: &str) -> i128 {
+fn of_pod(spec: &Value, kinds: &[&str], name: &str) -> Quantity {
     let containers = |field: &str| {
         let list = spec.get(field).and_then(Value::as_array);
         list.into_iter().flatten()
@@ -88,10 +89,16 @@ fn of_pod(spec: &Value, kinds: &[&str], name: &str) -> i128 {
         let found = kinds
             .iter()
             .find_map(|kind| resources?.get(kind)?.get(name)?.as_str());
-        found.and_then(parse).unwrap_or(0)
+        found.and_then(Quantity::parse).unwrap_or(Quantity::ZERO)
     };
     let together = containers("containers").chain(containers("initContainers").filter(stays));
-    let largest = containers("initContainers").map(amount).max().unwrap_or(0);
-    let sum = together.map(amount).fold(0, i128::saturating_add);
-    sum.max(largest)
+    let largest = containers("initContainers")
+        .map(amount)
+        .fold(Quantity::ZERO, larger);
+    let sum = together.map(amount).fold(Quantity::ZERO, Quantity::plus);
+    larger(sum, largest)
+}
+
+fn larger(one: Quantity, other: Quantity) -> Quantity {
+    if one.is_less_than(other) { other } else { one }
 }
