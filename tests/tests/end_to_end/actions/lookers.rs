@@ -57,7 +57,11 @@ pub(super) async fn notify_only(action: &str) {
 
     let events: Api<Event> = scene.api();
     eventually("an event with the message", || async {
-        let events = events.list(&Default::default()).await.ok()?.items;
+        let events = events
+            .list(&kube::api::ListParams::default())
+            .await
+            .ok()?
+            .items;
         let told = events.iter().any(|event| {
             event.involved_object.name.as_deref() == Some("look")
                 && event

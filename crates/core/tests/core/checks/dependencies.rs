@@ -34,7 +34,7 @@ fn claim() -> Need {
 }
 
 /// From 2 to 5 replicas, with this template and these quotas.
-fn growing(template: Value, quota: Option<Value>) -> World {
+fn growing(template: &Value, quota: Option<Value>) -> World {
     let world = with_target(
         asking_for(CHECK),
         json!({"spec": {"template": {"spec": template}}}),
@@ -97,7 +97,7 @@ fn only_what_the_plan_touches_is_read() {
 
 #[test]
 fn an_autoscaler_of_the_target_blocks_a_scaling() {
-    let world = growing(json!({}), None);
+    let world = growing(&json!({}), None);
     assert_passes(&world, CHECK, GROWS);
     assert_blocks(
         &with_list(world, autoscalers(), vec![autoscaler("Deployment", "shop")]),
@@ -141,7 +141,7 @@ fn quotas_must_leave_room_for_the_new_pods() {
         (&plain, quota("pods", "5", "odd"), Some(no_room("odd of 5 pods", "1"))),
     ];
     for (template, quota, expected) in table {
-        let world = growing(template.clone(), Some(quota));
+        let world = growing(template, Some(quota));
         match expected {
             None => assert_passes(&world, CHECK, GROWS),
             Some(message) => assert_blocks(&world, CHECK, &message),
@@ -149,7 +149,7 @@ fn quotas_must_leave_room_for_the_new_pods() {
     }
     let mut scoped = quota("pods", "2", "2");
     scoped["spec"]["scopes"] = json!(["BestEffort"]);
-    assert_passes(&growing(plain, Some(scoped)), CHECK, GROWS);
+    assert_passes(&growing(&plain, Some(scoped)), CHECK, GROWS);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn the_claims_of_the_template_must_be_there_and_be_for_many_pods() {
     let template = json!({"volumes": [
         {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "scratch", "emptyDir": {}},
     ]});
-    let mut world = growing(template, None);
+    let mut world = growing(&template, None);
     assert_eq!(line(&world), "read PersistentVolumeClaim/web/data");
     world.gathered.facts.insert(claim(), Fact::Absent);
     assert_blocks(
