@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use kexec_api::execution::KubernetesExecution;
 use kexec_api::phase::Phase;
 use kexec_core::Registry;
-use kexec_core::decide::{FIRST_ATTEMPT, decide};
+use kexec_core::attempt::attempt_of;
+use kexec_core::decide::decide;
 use kexec_core::queue::Queue;
 use kexec_core::settings::Settings;
 use kexec_core::view::View;
@@ -148,7 +149,7 @@ async fn reconcile_guarded(
     execution.name = execution.name_any(),
     execution.uid = execution.uid(),
     action = execution.spec.action_definition.action_type,
-    attempt = FIRST_ATTEMPT,
+    attempt = attempt_of(execution),
     phase,
     decision,
 ))]

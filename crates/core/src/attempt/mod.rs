@@ -5,7 +5,7 @@
 mod jobs;
 mod pod;
 
-pub use jobs::{Jobs, jobs_of};
+pub use jobs::{FIRST_ATTEMPT, Jobs, attempt_of, jobs_of};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;

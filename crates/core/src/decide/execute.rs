@@ -9,7 +9,7 @@ use kexec_api::work::{Stage, WorkResult};
 use super::follow::{self, Attempt, Course};
 use super::order::Order;
 use super::{Decision, prove, wait_until};
-use crate::attempt::{Claim, End, LostCause};
+use crate::attempt::{Claim, End, LostCause, attempt_of};
 use crate::outcome::{self, Expected, Settled};
 use crate::planning::{Progress, plan};
 use crate::request::{self, Refusal, validate};
@@ -18,8 +18,6 @@ use crate::view::{CreateProblem, View};
 
 /// How soon a Job that a quota refused is tried again.
 const CREATE_RETRY: SignedDuration = SignedDuration::from_secs(2);
-/// The first attempt; this version makes no other.
-pub const FIRST_ATTEMPT: u32 = 1;
 
 pub(super) fn decide(view: &View<'_>) -> Decision {
     let attempt = attempt(view);
@@ -215,7 +213,7 @@ fn result_of(view: &View<'_>, end: &End) -> Result<WorkResult, String> {
 fn expected<'a>(view: &View<'a>, plan_hash: &'a PlanHash) -> Expected<'a> {
     Expected {
         execution_uid: view.execution.metadata.uid.as_deref().unwrap_or_default(),
-        attempt: FIRST_ATTEMPT,
+        attempt: attempt_of(view.execution),
         stage: Stage::Execute,
         plan_hash,
         dry_run: request::is_dry_run(&view.execution.spec),

@@ -1,7 +1,6 @@
 //! After the end: nothing of the attempt goes on, its Job gets its time to live, and the execution its own.
 
 use jiff::{SignedDuration, Timestamp};
-use kexec_api::names;
 
 use super::{Decision, Whose, rollback, wait_until};
 use crate::attempt::{AttemptState, Claim, Presence, Sighting, classify};
@@ -26,7 +25,8 @@ fn clean_up_current(view: &View<'_>) -> Option<Decision> {
 /// The same about the attempt before that one.
 pub(super) fn clean_up_previous(view: &View<'_>) -> Option<Decision> {
     let sighting = view.gathered.previous.as_ref()?;
-    clean_up(view, sighting, (Whose::Previous, names::CONTAINER_EXECUTE))
+    let container = request::container(request::is_dry_run(&view.execution.spec));
+    clean_up(view, sighting, (Whose::Previous, container))
 }
 
 fn clean_up(

@@ -26,7 +26,6 @@ use crate::request::Refusal;
 use crate::status::{self, Finish};
 use crate::view::View;
 
-pub use execute::FIRST_ATTEMPT;
 pub use orphan::decide_orphan;
 
 /// What is to be done next. After `Wait` and `Forget` the reconcile ends; after all others it decides again.

@@ -8,7 +8,7 @@ use kexec_api::plan::{PlanContent, PlanHash};
 use kexec_api::work::{ExecutionRef, Stage, WorkOrder};
 
 use super::Decision;
-use super::execute::FIRST_ATTEMPT;
+use crate::attempt::attempt_of;
 use crate::job::{self, JobOrder};
 use crate::request::Refusal;
 use crate::storage::{config_map, storage};
@@ -45,7 +45,7 @@ impl Order<'_> {
                 name: metadata.name.clone().unwrap_or_default(),
                 uid: view.uid().to_owned(),
             },
-            attempt: FIRST_ATTEMPT,
+            attempt: attempt_of(view.execution),
             stage: self.stage,
             deadline: job::runner_deadline(start, deadline.duration_since(start)),
             plan: content.clone(),

@@ -15,7 +15,7 @@ use kexec_api::work::Stage;
 
 use super::ending::{Finish, finished_from};
 use super::{plan, renewed, set};
-use crate::decide::FIRST_ATTEMPT;
+use crate::attempt::FIRST_ATTEMPT;
 use crate::outcome::quote;
 use crate::planning::Planned;
 use crate::request::{Refusal, Request};

@@ -14,7 +14,7 @@ use kexec_api::work::{Stage, StepOutcome, StepRecord, WorkResult};
 
 use super::ending::{Finish, close, details, millis, tell_attempt, tell_result};
 use super::{plan, renewed, set, verification};
-use crate::decide::FIRST_ATTEMPT;
+use crate::attempt::attempt_of;
 use crate::outcome::quote;
 use crate::view::View;
 
@@ -99,9 +99,10 @@ pub fn rolling_back_on_request(view: &View<'_>) -> KubernetesExecutionStatus {
 fn begin(status: &mut KubernetesExecutionStatus, view: &View<'_>, cause: RollbackCause, why: &str) {
     status.phase = Some(Phase::RollingBack);
     status.queue = None;
+    let attempt = attempt_of(view.execution);
     status.job = Some(ExecutionJob {
-        name: Some(names::job_name(view.uid(), FIRST_ATTEMPT, Stage::Rollback)),
-        attempt: Some(FIRST_ATTEMPT),
+        name: Some(names::job_name(view.uid(), attempt, Stage::Rollback)),
+        attempt: Some(attempt),
         uid: None,
     });
     let info = info(status);

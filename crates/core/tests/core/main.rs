@@ -3,6 +3,7 @@
 
 mod support;
 
+mod attempts;
 mod checks;
 mod drained;
 mod dry_run;

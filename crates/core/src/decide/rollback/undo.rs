@@ -7,8 +7,8 @@ use kexec_api::plan::{PlanContent, PlanHash};
 use kexec_api::work::{Stage, WorkResult};
 
 use super::named;
-use crate::attempt::{End, Presence};
-use crate::decide::execute::{FIRST_ATTEMPT, retry_creation};
+use crate::attempt::{End, Presence, attempt_of};
+use crate::decide::execute::retry_creation;
 use crate::decide::finished::clean_up_previous;
 use crate::decide::follow::{Attempt, Course};
 use crate::decide::order::Order;
@@ -163,7 +163,7 @@ fn result_of(view: &View<'_>, end: &End) -> Result<WorkResult, String> {
     let hash = recorded_hash(view);
     let expected = Expected {
         execution_uid: view.uid(),
-        attempt: FIRST_ATTEMPT,
+        attempt: attempt_of(view.execution),
         stage: Stage::Rollback,
         plan_hash: &hash,
         dry_run: false,
