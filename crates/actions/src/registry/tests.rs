@@ -220,3 +220,17 @@ fn schemas_look_like_this() {
         );
     }
 }
+
+#[test]
+fn the_readme_names_every_action_and_alias() {
+    let readme = include_str!("../../../../README.md");
+    for planner in Registry::built_in().planners() {
+        let metadata = planner.metadata();
+        for name in metadata.aliases.iter().chain([&metadata.action_type]) {
+            assert!(
+                readme.contains(&format!("`{name}`")),
+                "README.md does not name {name}: write it into \"What works and what does not yet\""
+            );
+        }
+    }
+}
