@@ -2,7 +2,7 @@
 //! belong here; time comes in with the facts.
 
 /// The registry and the facts: what of the actions the controller handles without knowing any of them.
-pub use kexec_actions::metadata::TargetKind;
+pub use kexec_actions::metadata::{Metadata, TargetKind};
 pub use kexec_actions::{Lookup, Registry, facts};
 
 pub mod access;
