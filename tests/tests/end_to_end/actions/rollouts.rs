@@ -139,6 +139,13 @@ async fn restarts(action: &str, kind: &str) {
     let after = uids(&pods(&scene, "web", count(kind)).await);
     assert!(after.is_disjoint(&before), "{after:?} {before:?}");
 
+    // What was restarted since the second in which an execution was created is as that one asks.
+    let done: KubernetesExecution = scene.api().get("do").await.expect("is there");
+    let created = done.creation_timestamp().expect("has a time").0;
+    eventually("the next second", || async {
+        (jiff::Timestamp::now().as_second() > created.as_second()).then_some(())
+    })
+    .await;
     let again = case.run("again").await;
     assert_ended(&again, Phase::Completed, Reason::ExecutionCompleted);
     let later = uids(&pods(&scene, "web", count(kind)).await);

@@ -56,7 +56,13 @@ const ASKED_A_FEW_TIMES: [&str; 2] = ["get /readyz", "create subjectaccessreview
 /// What is not written any more once the outcome is proven, which may be so after a hang.
 const PASSES_BY_ITSELF: &str = "update kubernetesexecutions/status monitoring";
 /// What it does not try again: events are for people, and the sweep comes again.
-const TRIED_ONCE: [&str; 2] = [CREATE_EVENTS, "list leases"];
+const TRIED_ONCE: [&str; 3] = [CREATE_EVENTS, "list configmaps", "list leases"];
+/// What the sweep does about executions that others left behind: it comes or it does not.
+const OF_OTHERS: [&str; 3] = [
+    "delete configmaps",
+    "delete leases",
+    "get kubernetesexecutions",
+];
 /// Telling people.
 pub(super) const CREATE_EVENTS: &str = "create events";
 /// Most troubles in a row that a question of [`ASKED_A_FEW_TIMES`] gets.
@@ -145,7 +151,7 @@ pub(super) fn on_calls(classes: &Classes) -> Vec<Plan> {
     let (once, often): (Vec<_>, Vec<_>) = classes
         .calls
         .iter()
-        .filter(|class| !is_of_watch(class, classes))
+        .filter(|class| !is_of_watch(class, classes) && !OF_OTHERS.contains(&class.as_str()))
         .cloned()
         .partition(|class| TRIED_ONCE.contains(&class.as_str()));
     for class in often {
