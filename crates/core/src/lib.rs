@@ -3,7 +3,7 @@
 
 /// The registry and the facts: what of the actions the controller handles without knowing any of them.
 pub use kexec_actions::metadata::{Metadata, TargetKind};
-pub use kexec_actions::{Lookup, Registry, facts};
+pub use kexec_actions::{Lookup, Planner, Registry, facts};
 
 pub mod access;
 pub mod attempt;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kexec_core::{Metadata, Registry};
+use kexec_core::{Metadata, Planner, Registry};
 use kexec_tests::helm::{RELEASE, chart, helm, render, render_variant, run, variant};
 use serde_json::{Value, json};
 use xtask::install::{Installation, install_objects};
@@ -152,7 +152,7 @@ fn with_namespaces_the_actions_and_the_reads_are_bound_there_and_nowhere_else() 
     let accounts: Vec<String> = registry
         .planners()
         .iter()
-        .map(|planner| planner.metadata())
+        .map(Planner::metadata)
         .filter(|action| action.targets.iter().any(|kind| kind.namespaced))
         .map(Metadata::service_account_name)
         .collect();

@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use kexec_api::phase::Phase;
-use kexec_core::{Metadata, Registry};
+use kexec_core::{Metadata, Planner, Registry};
 use kexec_tests::audit::{Mark, is_runner, service_account};
 use kexec_tests::harness::{apply, eventually, phase};
 use kexec_tests::helm::{chart, variant};
@@ -225,7 +225,7 @@ async fn with_one_namespace_every_rule_of_an_action_holds_there_and_nowhere_else
     let on_nodes: BTreeSet<String> = Registry::built_in()
         .planners()
         .iter()
-        .map(|planner| planner.metadata())
+        .map(Planner::metadata)
         .filter(|action| action.targets.iter().all(|kind| !kind.namespaced))
         .map(Metadata::service_account_name)
         .collect();
